@@ -1,0 +1,1 @@
+"""Arrays in, files out: formats, layouts, the writer. Knows no jax."""

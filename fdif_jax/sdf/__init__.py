@@ -1,0 +1,1 @@
+"""Pure signed distance functions of coordinate arrays: no randomness, no classes."""

@@ -1,0 +1,1 @@
+"""From a random key to an image and its label."""

@@ -1,0 +1,1 @@
+"""Recipes: what a data set is made of (classes, sample, render)."""
