@@ -1,0 +1,169 @@
+"""Scenes as records: from the parameters of a scene file to arrays, and back.
+
+A record keeps the drawn numbers themselves, never ones derived from them, so a scene that was
+sampled and written renders to the same bytes when it is read back.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fdif_jax.synth.catalog import Catalog, CustomPrimitive
+from fdif_jax.synth.params import MAX_PARTS, MAX_SIDES, TAPERS, Scene, Shape
+from fdif_jax.synth.table import Primitive
+
+Record = Mapping[str, Any]
+Row = Primitive | CustomPrimitive
+
+_IDENTITY = ((1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0))
+_RADIUS = {"star": "star_radius", "octahedron": "size"}
+
+
+def scene_from_records(
+    records: Sequence[Record], catalog: Catalog, *, slots: int | None = None
+) -> Scene:
+    """Arrays of checked records (``io.scene`` checks them).
+
+    Args:
+      records: objects in painting order; ``class_id`` is an id, or a list with one per task.
+      catalog: names are canonical.
+      slots: room for objects; as many as there are if omitted.
+    """
+    programs, mappers, displacements = (
+        {name: i for i, name in enumerate(table)}
+        for table in (catalog.programs, catalog.mappers, catalog.displacements)
+    )
+    labels = [np.atleast_1d(record["class_id"]) for record in records]
+    count = slots or len(records)
+    shapes = [[_blank(catalog)] * MAX_PARTS for _ in range(count)]
+    scene = Scene(
+        shape=shapes,
+        local_from_world=np.tile(np.asarray(_IDENTITY, np.float32), (count, 1, 1)),
+        second_from_first=np.tile(np.asarray(_IDENTITY, np.float32), (count, 1, 1)),
+        parts=np.zeros(count, np.int32),
+        k=np.ones(count, np.float32),
+        displacement=np.zeros(count, np.int32),
+        mapper=np.zeros(count, np.int32),
+        label=np.zeros((count, len(labels[0]) if labels else 1), np.int32),
+    )
+    for i, record in enumerate(records):
+        parts = [record["first"], record["second"]] if "first" in record else [record]
+        for j, part in enumerate(parts):
+            row = catalog.primitives[part["primitive"]]
+            shapes[i][j] = _shape(row, part["params"], programs[row.program], catalog)
+        scene.local_from_world[i] = record["local_from_world"]
+        if len(parts) > 1:
+            scene.second_from_first[i] = record["second_local_from_union"]
+            scene.k[i] = record["k"]
+        scene.parts[i] = len(parts)
+        scene.displacement[i] = displacements[record["displacement"] or "none"]
+        scene.mapper[i] = mappers[record["mapper"]]
+        scene.label[i] = labels[i]
+    stacked = [np.stack(field) for field in zip(*(p for ps in shapes for p in ps), strict=True)]
+    return scene._replace(
+        shape=Shape(*(field.reshape(count, MAX_PARTS, *field.shape[1:]) for field in stacked))
+    )
+
+
+def records_from_scene(scene: Scene, names: Sequence[Sequence[str]], catalog: Catalog) -> list:
+    """The inverse of ``scene_from_records``, in plain JSON values.
+
+    Args:
+      scene: arrays of one volume.
+      names: for each object the canonical names of its solids.
+      catalog: the one the scene was drawn from.
+    """
+    scene = Scene(*scene)
+    shape = Shape(*map(np.asarray, scene.shape))
+    displacements, mappers = tuple(catalog.displacements), tuple(catalog.mappers)
+    records: list[dict[str, Any]] = []
+    for i in range(int(np.sum(np.asarray(scene.parts) > 0))):
+        parts = [
+            {"primitive": name, "params": _params(catalog.primitives[name], shape, (i, j))}
+            for j, name in enumerate(names[i])
+        ]
+        record: dict[str, Any]
+        if len(parts) == 1:
+            record = parts[0]
+        else:
+            record = {
+                "first": parts[0],
+                "second": parts[1],
+                "k": float(scene.k[i]),
+                "second_local_from_union": np.asarray(scene.second_from_first[i]).tolist(),
+            }
+        record["local_from_world"] = np.asarray(scene.local_from_world[i]).tolist()
+        chosen = displacements[int(scene.displacement[i])]
+        record["displacement"] = None if chosen == "none" else chosen
+        record["mapper"] = mappers[int(scene.mapper[i])]
+        label = np.asarray(scene.label[i]).tolist()
+        record["class_id"] = label[0] if len(label) == 1 else label
+        records.append(record)
+    return records
+
+
+def _blank(catalog: Catalog) -> Shape:
+    """A sphere of radius 1: harmless in every field."""
+    one = np.float32(1.0)
+    return Shape(
+        program=np.int32(0),
+        radius=one,
+        offset=one,
+        half_height=one,
+        taper=np.int32(0),
+        second_scale=one,
+        neck=np.float32(0.0),
+        points=np.float32(5.0),
+        pointiness=np.float32(0.5),
+        vertices=np.ones((MAX_SIDES, 2), np.float32),
+        onion_ratio=np.float32(0.0),
+        custom=np.zeros(catalog.custom_width, np.float32),
+    )
+
+
+def _fields(row: Row) -> dict[str, tuple[str, float]]:
+    """Scalar field of ``Shape`` to (parameter of the record, factor from record to field)."""
+    if isinstance(row, CustomPrimitive):
+        return {}
+    fields = {"half_height": ("height", 0.5) if row.solid == "cone" else ("h", 1.0)}
+    if row.solid == "revolution":
+        fields["offset"] = ("distance" if row.category == "revolution" else "R", 1.0)
+    if row.profile == "circle" and row.solid == "revolution":
+        fields["radius"] = ("r", 1.0)
+    else:
+        fields["radius"] = (_RADIUS.get(row.profile, _RADIUS.get(row.solid, "radius")), 1.0)
+    fields |= {"points": ("star_n", 1.0), "pointiness": ("star_w", 1.0)}
+    fields |= {name: (name, 1.0) for name in ("second_scale", "neck", "onion_ratio")}
+    return {field: source for field, source in fields.items() if source[0] in row.params}
+
+
+def _shape(row: Row, params: Mapping[str, Any], program: int, catalog: Catalog) -> Shape:
+    values: dict[str, Any] = {"program": np.int32(program)}
+    if isinstance(row, CustomPrimitive):
+        custom = np.zeros(catalog.custom_width, np.float32)
+        custom[: len(row.params)] = [params[name] for name in row.params]
+        return _blank(catalog)._replace(program=np.int32(program), custom=custom)
+    for field, (name, factor) in _fields(row).items():
+        values[field] = np.float32(params[name]) * np.float32(factor)
+    if "vertices" in row.params:
+        vertices = np.asarray(params["vertices"], np.float32)
+        padding = np.repeat(vertices[-1:], MAX_SIDES - len(vertices), axis=0)
+        values["vertices"] = np.concatenate([vertices, padding])
+    kind = {"straight": "straight", "cone": "cone"}.get(row.taper, "kneed")
+    values["taper"] = np.int32(TAPERS.index(kind))
+    return _blank(catalog)._replace(**values)
+
+
+def _params(row: Row, shape: Shape, at: tuple[int, int]) -> dict[str, Any]:
+    if isinstance(row, CustomPrimitive):
+        return {name: float(shape.custom[(*at, i)]) for i, name in enumerate(row.params)}
+    params: dict[str, Any] = {
+        name: float(getattr(shape, field)[at]) / factor
+        for field, (name, factor) in _fields(row).items()
+    }
+    if "star_n" in params:
+        params["star_n"] = int(params["star_n"])
+    if "vertices" in row.params:
+        params["vertices"] = shape.vertices[at][: row.sides].tolist()
+    return params

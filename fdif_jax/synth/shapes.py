@@ -1,0 +1,106 @@
+"""Distance to a drawn shape: one switch over the catalog's programs.
+
+Only the branch that is asked for runs, as long as the program index is not batched: loop over
+objects with ``lax.scan``, never with ``vmap``.
+"""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+from jax import Array, lax
+
+from fdif_jax.grid import Points
+from fdif_jax.sdf import ops, profiles, solids
+from fdif_jax.synth.catalog import PROGRAMS, Catalog, CustomPrimitive
+from fdif_jax.synth.params import Shape
+
+Program = Callable[[Shape, Array, Array, Array, Array], Array]
+
+PROFILES = ("circle", "star", "polygon")
+
+
+def distance(
+    catalog: Catalog, shape: Shape, thickness: Array, local_from_world: Array, points: Points
+) -> Array:
+    """Signed distance of ``points`` to one solid, voxels of its own frame.
+
+    Args:
+      catalog: static.
+      shape: scalars.
+      thickness: of the shell, from ``across_minimum``; ignored by solids without one.
+      local_from_world: (3, 4).
+      points: world coordinates that broadcast.
+    """
+    branches = [_placed(program) for program in programs(catalog)]
+    return lax.switch(shape.program, branches, shape, thickness, local_from_world, points)
+
+
+def programs(catalog: Catalog) -> tuple[Program, ...]:
+    """The formulas in the order of ``Shape.program``, on local coordinates."""
+    return (*(_BUILT_IN[name] for name in PROGRAMS), *map(_custom, catalog.custom))
+
+
+def profile(name: str, shape: Shape) -> solids.Profile:
+    """The cross-section called ``name`` with the numbers of ``shape``."""
+    if name == "circle":
+        return lambda u, v: profiles.circle(u, v, radius=shape.radius)
+    if name == "star":
+        return lambda u, v: profiles.star(
+            u, v, points=shape.points, pointiness=shape.pointiness, radius=shape.radius
+        )
+    return lambda u, v: profiles.polygon(u, v, vertices=shape.vertices)
+
+
+def taper(shape: Shape) -> solids.Taper:
+    """The taper of a prism."""
+    kinds = (
+        solids.straight(shape.half_height),
+        solids.cone_taper(shape.half_height, shape.second_scale),
+        solids.kneed_taper(shape.half_height, shape.second_scale, shape.neck),
+    )
+    return solids.Taper(*(jnp.stack(field)[shape.taper] for field in zip(*kinds, strict=True)))
+
+
+def across(name: str, shape: Shape, x: Array, y: Array, z: Array) -> Array:
+    """Distance to a prism's column within each plane, before a shell is cut from it."""
+    return solids.cross_section(profile(name, shape), x, y, z, taper=taper(shape))
+
+
+def _placed(program: Program) -> Callable[..., Array]:
+    def branch(shape: Shape, thickness: Array, matrix: Array, points: Points) -> Array:
+        return program(shape, thickness, *ops.affine(matrix, *points))
+
+    return branch
+
+
+def _prism(name: str) -> Program:
+    def program(shape: Shape, thickness: Array, x: Array, y: Array, z: Array) -> Array:
+        column = across(name, shape, x, y, z)
+        column = jnp.where(shape.onion_ratio > 0.0, solids.shell(column, thickness), column)
+        return solids.extrude(column, z, half_height=shape.half_height)
+
+    return program
+
+
+def _revolution(name: str) -> Program:
+    def program(shape: Shape, thickness: Array, x: Array, y: Array, z: Array) -> Array:
+        return solids.revolution(profile(name, shape), x, y, z, offset=shape.offset)
+
+    return program
+
+
+def _custom(row: CustomPrimitive) -> Program:
+    def program(shape: Shape, thickness: Array, x: Array, y: Array, z: Array) -> Array:
+        params = {name: shape.custom[i] for i, name in enumerate(row.params)}
+        return jnp.asarray(row.sdf(x, y, z, **params), jnp.float32) + jnp.zeros_like(x + y + z)
+
+    return program
+
+
+_BUILT_IN: dict[str, Program] = {
+    "sphere": lambda s, t, x, y, z: solids.sphere(x, y, z, radius=s.radius),
+    "cone": lambda s, t, x, y, z: solids.cone(x, y, z, radius=s.radius, height=2.0 * s.half_height),
+    "octahedron": lambda s, t, x, y, z: solids.octahedron(x, y, z, size=s.radius),
+    **{f"{name}_prism": _prism(name) for name in PROFILES},
+    **{f"{name}_revolution": _revolution(name) for name in PROFILES},
+}
