@@ -1,0 +1,88 @@
+"""A grid cut into blocks of voxels, so that what an object cannot reach is skipped."""
+
+import dataclasses
+import math
+
+import jax.numpy as jnp
+from jax import Array
+
+from fdif_jax.grid import Grid, Points
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Blocks:
+    """A grid cut into blocks of ``edge`` (z, y, x) voxels; those at the far ends may overhang."""
+
+    grid: Grid
+    edge: tuple[int, int, int] = (8, 8, 8)
+    group: int = 8
+    """Blocks that one step of a loop works on: enough to hide the cost of the step."""
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """Blocks on each axis."""
+        return tuple(math.ceil(n / e) for n, e in zip(self.grid.shape, self.edge, strict=True))
+
+    @property
+    def total(self) -> int:
+        """Blocks in the volume; also the number of a block that is thrown away."""
+        return math.prod(self.counts)
+
+    @property
+    def overhangs(self) -> bool:
+        """Whether the last blocks hold voxels that the grid does not."""
+        return any(n % e for n, e in zip(self.grid.shape, self.edge, strict=True))
+
+    @property
+    def half(self) -> tuple[float, float, float]:
+        """How far a block reaches from its middle sample, on x, y, z, world units."""
+        z, y, x = (s * (e // 2) for s, e in zip(self.grid.step, self.edge, strict=True))
+        return x, y, z
+
+    def first_index(self, block: Array) -> tuple[Array, Array, Array]:
+        """Index (z, y, x) of the first voxel of each block."""
+        _, rows, columns = self.counts
+        where = block // (rows * columns), block // columns % rows, block % columns
+        return tuple(w * e for w, e in zip(where, self.edge, strict=True))
+
+    def middles(self) -> Points:
+        """One sample of each block, near its middle and inside the grid, as three (total,)."""
+        first = self.first_index(jnp.arange(self.total))
+        z, y, x = (
+            o + s * jnp.minimum(f + e // 2, n - 1).astype(jnp.float32)
+            for o, s, f, e, n in zip(
+                self.grid.origin, self.grid.step, first, self.edge, self.grid.shape, strict=True
+            )
+        )
+        return Points(x, y, z)
+
+    def points(self, block: Array) -> Points:
+        """Coordinates of the voxels of each of (group,) blocks, as rows."""
+        index = self.voxels(block)
+        z, y, x = (
+            o + s * i.astype(jnp.float32)
+            for o, s, i in zip(self.grid.origin, self.grid.step, index, strict=True)
+        )
+        return Points(x, y, z)
+
+    def voxels(self, block: Array) -> tuple[Array, Array, Array]:
+        """Indices (z, y, x) of the voxels of each block, as rows that broadcast."""
+        z, y, x = self.first_index(block)
+        d, h, w = (jnp.arange(e) for e in self.edge)
+        return (
+            z[:, None, None, None] + d[None, :, None, None],
+            y[:, None, None, None] + h[None, None, :, None],
+            x[:, None, None, None] + w[None, None, None, :],
+        )
+
+    def within(self, block: Array) -> Array:
+        """Which voxels of the blocks the grid holds."""
+        pairs = zip(self.voxels(block), self.grid.shape, strict=True)
+        z, y, x = (index < size for index, size in pairs)
+        return z & y & x & (block < self.total)[:, None, None, None]
+
+    def assemble(self, volume: Array) -> Array:
+        """(total + 1, *edge) to (D, H, W)."""
+        whole = volume[: self.total].reshape(*self.counts, *self.edge).transpose(0, 3, 1, 4, 2, 5)
+        padded = whole.reshape(*(c * e for c, e in zip(self.counts, self.edge, strict=True)))
+        return padded[tuple(slice(0, n) for n in self.grid.shape)]
