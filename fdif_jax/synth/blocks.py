@@ -15,8 +15,7 @@ class Blocks:
 
     grid: Grid
     edge: tuple[int, int, int] = (8, 8, 8)
-    group: int = 8
-    """Blocks that one step of a loop works on: enough to hide the cost of the step."""
+    most_at_once: int = 32
 
     @property
     def counts(self) -> tuple[int, int, int]:
@@ -24,8 +23,13 @@ class Blocks:
         return tuple(math.ceil(n / e) for n, e in zip(self.grid.shape, self.edge, strict=True))
 
     @property
+    def group(self) -> int:
+        """Blocks that one step of a loop works on: enough to hide the cost of the step."""
+        return min(self.most_at_once, self.total)
+
+    @property
     def total(self) -> int:
-        """Blocks in the volume; also the number of a block that is thrown away."""
+        """Blocks in the volume; higher numbers are blocks that are thrown away."""
         return math.prod(self.counts)
 
     @property
@@ -82,7 +86,7 @@ class Blocks:
         return z & y & x & (block < self.total)[:, None, None, None]
 
     def assemble(self, volume: Array) -> Array:
-        """(total + 1, *edge) to (D, H, W)."""
+        """(total or more, *edge) to (D, H, W)."""
         whole = volume[: self.total].reshape(*self.counts, *self.edge).transpose(0, 3, 1, 4, 2, 5)
         padded = whole.reshape(*(c * e for c, e in zip(self.counts, self.edge, strict=True)))
         return padded[tuple(slice(0, n) for n in self.grid.shape)]

@@ -11,11 +11,10 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array, lax
 
-from fdif_jax.grid import Points
-from fdif_jax.sdf import ops, solids
+from fdif_jax.sdf import solids
 from fdif_jax.sdf.profiles import length
 from fdif_jax.synth import shapes
-from fdif_jax.synth.catalog import Catalog, CustomPrimitive
+from fdif_jax.synth.catalog import Catalog
 from fdif_jax.synth.params import Shape
 
 _CORNERS = ((1.0, 1.0, 1.0), (1.0, 1.0, -1.0), (1.0, -1.0, 1.0), (1.0, -1.0, -1.0))
@@ -50,25 +49,25 @@ def extent(matrix: Array, half: tuple[float, float, float]) -> Extent:
     )
 
 
-def across_interval(name: str, shape: Shape, matrix: Array, points: Points, reach: Extent):
+def across_interval(
+    name: str, shape: Shape, local: tuple[Array, Array, Array], reach: Extent
+) -> Interval:
     """Bounds of a prism's ``shapes.across`` over each point's block."""
-    x, y, z = ops.affine(matrix, *points)
+    x, y, z = local
     taper = shapes.taper(shape)
     here = taper.scale(z)
     ends = taper.scale(z - reach.along), taper.scale(z + reach.along)
     # The scale is two straight lines, so its extremes lie at the ends or at the neck.
     kneed = jnp.abs(z - taper.neck) <= reach.along
     knee = jnp.where(kneed, jnp.maximum(taper.second, solids.SMALLEST_SCALE), here)
-    change = _largest(jnp.abs(end - here) for end in (*ends, knee))
+    change = _largest(*(jnp.abs(end - here) for end in (*ends, knee)))
     value = shapes.across(name, shape, x, y, z)
     slack = reach.across + _profile_radius(name, shape) * change
     slack = slack + _ROUNDING[0] + _ROUNDING[1] * (jnp.abs(value) + slack)
     return Interval(value, value - slack, value + slack)
 
 
-def _largest(values) -> Array:
-    """The elementwise largest of ``values``."""
-    first, *rest = values
+def _largest(first: Array, *rest: Array) -> Array:
     for value in rest:
         first = jnp.maximum(first, value)
     return first
@@ -78,9 +77,8 @@ def lowest_distance(
     catalog: Catalog,
     shape: Shape,
     thickness: Array,
-    matrix: Array,
-    points: Points,
-    half: tuple[float, float, float],
+    local: tuple[Array, Array, Array],
+    reach: Extent,
 ) -> Array:
     """A lower bound of ``shapes.distance`` over the block about each point.
 
@@ -88,50 +86,38 @@ def lowest_distance(
       catalog: static.
       shape: one solid.
       thickness: of its shell.
-      matrix: (3, 4), from the world.
-      points: one in each block.
-      half: how far the block reaches from its point on x, y, z, world units.
+      local: coordinates in the solid's frame, one point in each block, (blocks,).
+      reach: of the blocks.
     """
-    reach = extent(matrix, half)
 
-    def exact(program):
-        def branch(shape, thickness, matrix, points):
-            d = program(shape, thickness, *ops.affine(matrix, *points))
-            return d - reach.radius - _ROUNDING[0] - _ROUNDING[1] * jnp.abs(d)
+    def lipschitz(program: shapes.Program, constant: float | None) -> shapes.Program:
+        def branch(shape: Shape, thickness: Array, x: Array, y: Array, z: Array) -> Array:
+            d = program(shape, thickness, x, y, z)
+            if constant is None:
+                return jnp.full_like(d, -jnp.inf)
+            return d - constant * reach.radius - _ROUNDING[0] - _ROUNDING[1] * jnp.abs(d)
 
         return branch
 
-    def prism(name):
-        def branch(shape, thickness, matrix, points):
-            column = across_interval(name, shape, matrix, points, reach)
+    def prism(name: str) -> shapes.Program:
+        def branch(shape: Shape, thickness: Array, x: Array, y: Array, z: Array) -> Array:
+            column = across_interval(name, shape, (x, y, z), reach)
             nearest = jnp.maximum(jnp.maximum(column.low, -column.high), 0.0) - thickness
             low = jnp.where(shape.onion_ratio > 0.0, nearest, column.low)
-            _, _, z = ops.affine(matrix, *points)
             # Lower |z| by the block's height: extrude rises with both of its arguments.
             height = jnp.maximum(jnp.abs(z) - reach.along, 0.0)
             return solids.extrude(low, height, half_height=shape.half_height) - _ROUNDING[0]
 
         return branch
 
-    def custom(row: CustomPrimitive, program):
-        def branch(shape, thickness, matrix, points):
-            d = program(shape, thickness, *ops.affine(matrix, *points))
-            if row.lipschitz is None:
-                return jnp.full_like(d, -jnp.inf)
-            return d - row.lipschitz * reach.radius - _ROUNDING[0] - _ROUNDING[1] * jnp.abs(d)
-
-        return branch
-
-    rows = {row.name: row for row in catalog.custom}
-    branches = []
-    for name, program in zip(catalog.programs, shapes.programs(catalog), strict=True):
-        if name in rows:
-            branches.append(custom(rows[name], program))
-        elif name.endswith("_prism"):
-            branches.append(prism(name.removesuffix("_prism")))
-        else:
-            branches.append(exact(program))
-    return lax.switch(shape.program, branches, shape, thickness, matrix, points)
+    constants = {row.name: row.lipschitz for row in catalog.custom}
+    branches = [
+        prism(name.removesuffix("_prism"))
+        if name.endswith("_prism") and name not in constants
+        else lipschitz(program, constants.get(name, 1.0))
+        for name, program in zip(catalog.programs, shapes.programs(catalog), strict=True)
+    ]
+    return lax.switch(shape.program, branches, shape, thickness, *local)
 
 
 def _profile_radius(name: str, shape: Shape) -> Array:

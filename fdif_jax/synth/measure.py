@@ -31,22 +31,25 @@ def shell_thickness(catalog: Catalog, blocks: Blocks, shape: Shape, matrix: Arra
 def distance_minimum(catalog: Catalog, blocks: Blocks, shape: Shape, matrix: Array) -> Array:
     """The lowest distance that any voxel has to one solid."""
     thickness = shell_thickness(catalog, blocks, shape, matrix)
-    middles = blocks.middles()
-    low = bounds.lowest_distance(catalog, shape, thickness, matrix, middles, blocks.half)
-    guess = jnp.min(shapes.distance(catalog, shape, thickness, matrix, middles))
+    reach, local = bounds.extent(matrix, blocks.half), ops.affine(matrix, *blocks.middles())
+    low = bounds.lowest_distance(catalog, shape, thickness, local, reach)
+    guess = jnp.min(shapes.distance(catalog, shape, thickness, *local))
 
     def values(block: Array) -> Array:
-        return shapes.distance(catalog, shape, thickness, matrix, blocks.points(block))
+        local = ops.affine(matrix, *blocks.points(block))
+        return shapes.distance(catalog, shape, thickness, *local)
 
     return _lowest(blocks, low, guess, values)
 
 
 def _column_minimum(name: str, blocks: Blocks, shape: Shape, matrix: Array) -> Array:
-    reach = bounds.extent(matrix, blocks.half)
-    column = bounds.across_interval(name, shape, matrix, blocks.middles(), reach)
+    reach, local = bounds.extent(matrix, blocks.half), ops.affine(matrix, *blocks.middles())
+    column = bounds.across_interval(name, shape, local, reach)
 
     def values(block: Array) -> Array:
-        return shapes.across(name, shape, *ops.affine(matrix, *blocks.points(block)))
+        local = ops.affine(matrix, *blocks.points(block))
+        flat = lax.optimization_barrier(tuple(axis.reshape(-1) for axis in local))
+        return shapes.across(name, shape, *flat).reshape(local[0].shape)
 
     return _lowest(blocks, column.low, jnp.min(column.value), values)
 

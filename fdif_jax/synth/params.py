@@ -5,7 +5,7 @@ from typing import NamedTuple
 from jax import Array
 
 MAX_SIDES = 9
-"""Vertices of the largest polygon; smaller ones repeat their last vertex."""
+"""Vertices of the largest polygon; smaller ones repeat their first vertex."""
 
 MAX_PARTS = 2
 """Solids that one object can join."""
@@ -35,7 +35,7 @@ class Shape(NamedTuple):
     neck: Array
     """Height at which the two lines of a kneed taper meet."""
     points: Array
-    """Spikes of a star, as a float."""
+    """Spikes of a star, sides of a polygon; as a float."""
     pointiness: Array
     vertices: Array
     """(MAX_SIDES, 2)."""

@@ -4,6 +4,7 @@ This is the definition. ``blocks`` computes the same where skipping pays; tests 
 Both loop over objects with ``lax.scan``, so that one branch runs per object.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -88,52 +89,44 @@ def part(thing: Scene, index: Array | int) -> shapes.Shape:
     return shapes.Shape(*(field[index] for field in thing.shape))
 
 
-def join_parts(thing: Scene, distance_of, like: Array) -> Array:
+def join_parts(thing: Scene, distance_of: Callable[[int], Array]) -> Array:
     """The distance to an object from the distances to its one or two solids.
 
     Args:
       thing: one object.
-      distance_of: part index to distance.
-      like: an array of the result's shape and type.
+      distance_of: part number to distance; the second is not evaluated where there is none.
     """
 
-    def step(index: Array, joined: Array) -> Array:
-        d = distance_of(index)
-        return jnp.where(index == 0, d, ops.smooth_union(joined, d, k=thing.k))
+    def union(first: Array) -> Array:
+        return ops.smooth_union(first, distance_of(1), k=thing.k)
 
-    return lax.fori_loop(0, thing.parts, step, jnp.zeros_like(like))
-
-
-def solid_distance(catalog: Catalog, thing: Scene, thickness: Array, points: Points) -> Array:
-    """Distance to an object without its displacement."""
-    matrices = part_matrices(thing)
-
-    def distance_of(index: Array) -> Array:
-        shape = part(thing, index)
-        return shapes.distance(catalog, shape, thickness[index], matrices[index], points)
-
-    return join_parts(thing, distance_of, points.x + points.y + points.z)
-
-
-def displacement(catalog: Catalog, grid: Grid, index: Array, points: Points) -> Array:
-    """The displacement field number ``index``, in voxels."""
-    depth, height, width = grid.largest
-    rows = points.x / width, points.y / height, points.z / depth
-    full = jnp.broadcast_shapes(*(row.shape for row in rows))
-
-    def branch(entry):
-        scale = entry.amplitude * width
-        return lambda x, y, z: jnp.broadcast_to(scale * entry.field(x, y, z), full)
-
-    return lax.switch(index, [branch(entry) for entry in catalog.displacement_rows], *rows)
+    return lax.cond(thing.parts > 1, union, lambda first: first, distance_of(0))
 
 
 def object_distance(
     catalog: Catalog, grid: Grid, thing: Scene, thickness: Array, points: Points
 ) -> Array:
     """Signed distance of ``points`` to one object, displacement included, voxels."""
-    d = solid_distance(catalog, thing, thickness, points)
-    return d + displacement(catalog, grid, thing.displacement, points)
+    matrices = part_matrices(thing)
+
+    def distance_of(index: int) -> Array:
+        local = ops.affine(matrices[index], *points)
+        return shapes.distance(catalog, part(thing, index), thickness[index], *local)
+
+    d = join_parts(thing, distance_of)
+    return displace(catalog, grid, thing.displacement, points, d)
+
+
+def displace(catalog: Catalog, grid: Grid, index: Array, points: Points, d: Array) -> Array:
+    """``d`` plus the displacement field number ``index``, in voxels."""
+    depth, height, width = grid.largest
+    rows = points.x / width, points.y / height, points.z / depth
+
+    def branch(entry):
+        scale = entry.amplitude * width
+        return lambda d, *rows: d + scale * entry.field(*rows) if scale else d
+
+    return lax.switch(index, [branch(entry) for entry in catalog.displacement_rows], d, *rows)
 
 
 def map_intensity(catalog: Catalog, index: Array, d: Array) -> Array:

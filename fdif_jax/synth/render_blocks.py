@@ -7,23 +7,47 @@ path several times; the results agree but for the rounding of float32.
 """
 
 import math
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array, lax
 
+from fdif_jax.sdf import ops
 from fdif_jax.synth import bounds, measure
 from fdif_jax.synth.blocks import Blocks
 from fdif_jax.synth.catalog import Catalog
 from fdif_jax.synth.params import MAX_PARTS, Scene
 from fdif_jax.synth.render import (
     Rendered,
-    displacement,
+    displace,
     join_parts,
     map_intensity,
+    object_distance,
     part,
     part_matrices,
-    solid_distance,
 )
+
+
+class Canvas(NamedTuple):
+    """A volume in the making, block by block, with blocks to throw away at the end."""
+
+    intensity: Array
+    label: Array
+    """(tasks, blocks, *edge)."""
+    owner: Array
+    """int32: voxels inside the object that owns the voxel."""
+    masks: Array
+    """(groups, group, *edge): what is inside the object that is being painted."""
+
+
+class Reached(NamedTuple):
+    """The blocks that an object may paint."""
+
+    order: Array
+    """Block numbers: first those it may lie in, then those it only shines on."""
+    near: Array
+    """How many it may lie in."""
+    count: Array
 
 
 def displacement_minima(catalog: Catalog, blocks: Blocks) -> Array:
@@ -31,10 +55,11 @@ def displacement_minima(catalog: Catalog, blocks: Blocks) -> Array:
 
     Fields do not depend on the object, so this is done once for a grid, not once a volume.
     """
+    flat = jnp.zeros((1, *blocks.edge))
 
     def of_block(index: Array, block: Array) -> Array:
-        field = displacement(catalog, blocks.grid, index, blocks.points(block[None]))
-        return jnp.min(field) - 1e-3
+        points = blocks.points(block[None])
+        return jnp.min(displace(catalog, blocks.grid, index, points, flat)) - 1e-3
 
     def of_field(index: Array) -> Array:
         return lax.map(lambda block: of_block(index, block), jnp.arange(blocks.total))
@@ -54,54 +79,86 @@ def render_blocks(
       scene: N slots, T tasks.
       label_dtype: holds the largest class id.
     """
-    shape = blocks.total + 1, *blocks.edge
+    shape = blocks.total + blocks.group, *blocks.edge
     groups = math.ceil(blocks.total / blocks.group)
-    tasks = scene.label.shape[-1]
-    empty = (
+    empty = Canvas(
         jnp.zeros(shape, jnp.float32),
-        jnp.zeros((tasks, *shape), label_dtype),
+        jnp.zeros((scene.label.shape[-1], *shape), label_dtype),
         jnp.full(shape, jnp.iinfo(jnp.int32).max),
         jnp.zeros((groups, blocks.group, *blocks.edge), jnp.bool),
     )
 
-    def paint(carry, thing):
-        intensity, label, owner, masks = carry
+    def paint(canvas: Canvas, thing: Scene) -> tuple[Canvas, None]:
         thickness = _thickness(catalog, blocks, thing)
-        order, count = _reached(catalog, blocks, minima, thing, thickness)
-        steps = (count + blocks.group - 1) // blocks.group
+        reached = _reached(catalog, blocks, minima, thing, thickness)
+        canvas, inside = _evaluate(catalog, blocks, thing, thickness, reached, canvas)
+        return _settle(blocks, thing, inside, reached, canvas), None
 
-        def evaluate(step, state):
-            intensity, masks, inside_count = state
-            block = lax.dynamic_slice(order, (step * blocks.group,), (blocks.group,))
-            points = blocks.points(block)
-            d = solid_distance(catalog, thing, thickness, points)
-            d = d + displacement(catalog, blocks.grid, thing.displacement, points)
-            values = map_intensity(catalog, thing.mapper, d)
-            inside = (d <= 0.0) & _counted(blocks, block)
-            intensity = intensity.at[block].add(values)
-            masks = lax.dynamic_update_slice(masks, inside[None], (step, 0, 0, 0, 0))
-            return intensity, masks, inside_count + jnp.sum(inside, dtype=jnp.int32)
-
-        state = intensity, masks, jnp.int32(0)
-        intensity, masks, inside_count = lax.fori_loop(0, steps, evaluate, state)
-        ids = thing.label.astype(label_dtype)
-
-        def settle(step, state):
-            label, owner = state
-            block = lax.dynamic_slice(order, (step * blocks.group,), (blocks.group,))
-            before = owner[block]
-            wins = masks[step] & (inside_count <= before)
-            owner = owner.at[block].set(jnp.where(wins, inside_count, before))
-            chosen = jnp.where(wins, ids[:, None, None, None, None], label[:, block])
-            return label.at[:, block].set(chosen), owner
-
-        label, owner = lax.fori_loop(0, steps, settle, (label, owner))
-        return (intensity, label, owner, masks), None
-
-    (intensity, label, _, _), _ = lax.scan(paint, empty, scene)
+    canvas, _ = lax.scan(paint, empty, scene)
     return Rendered(
-        blocks.assemble(intensity), jnp.stack([blocks.assemble(task) for task in label])
+        blocks.assemble(canvas.intensity),
+        jnp.stack([blocks.assemble(task) for task in canvas.label]),
     )
+
+
+def _evaluate(
+    catalog: Catalog,
+    blocks: Blocks,
+    thing: Scene,
+    thickness: Array,
+    reached: Reached,
+    canvas: Canvas,
+) -> tuple[Canvas, Array]:
+    """Adds an object's light, keeps its mask, and counts the voxels inside it."""
+
+    def step(index: Array, state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        intensity, masks, count = state
+        block = _group(blocks, reached, index)
+        points = blocks.points(block)
+        d = object_distance(catalog, blocks.grid, thing, thickness, points)
+        inside = (d <= 0.0) & _counted(blocks, block)
+        values = map_intensity(catalog, thing.mapper, d)
+        at_blocks = intensity.at[block]
+        intensity = at_blocks.add(values, unique_indices=True, mode="promise_in_bounds")
+        masks = lax.dynamic_update_slice(masks, inside[None], (index, 0, 0, 0, 0))
+        return intensity, masks, count + jnp.sum(inside, dtype=jnp.int32)
+
+    state = canvas.intensity, canvas.masks, jnp.int32(0)
+    steps = _steps(blocks, reached.count)
+    intensity, masks, count = lax.fori_loop(0, steps, step, state)
+    return canvas._replace(intensity=intensity, masks=masks), count
+
+
+def _settle(
+    blocks: Blocks, thing: Scene, inside: Array, reached: Reached, canvas: Canvas
+) -> Canvas:
+    """Where objects overlap, the one with fewer voxels inside wins; on a tie, the later."""
+    ids = thing.label.astype(canvas.label.dtype)[:, None, None, None, None]
+
+    def step(index: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
+        label, owner = state
+        block = _group(blocks, reached, index)
+        before = owner.at[block].get(mode="promise_in_bounds")
+        wins = canvas.masks[index] & (inside <= before)
+        owner = _put(owner.at[block], jnp.where(wins, inside, before))
+        old = label.at[:, block].get(mode="promise_in_bounds")
+        return _put(label.at[:, block], jnp.where(wins, ids, old)), owner
+
+    state = canvas.label, canvas.owner
+    label, owner = lax.fori_loop(0, _steps(blocks, reached.near), step, state)
+    return canvas._replace(label=label, owner=owner)
+
+
+def _put(at, values: Array) -> Array:
+    return at.set(values, unique_indices=True, mode="promise_in_bounds")
+
+
+def _group(blocks: Blocks, reached: Reached, index: Array) -> Array:
+    return lax.dynamic_slice(reached.order, (index * blocks.group,), (blocks.group,))
+
+
+def _steps(blocks: Blocks, count: Array) -> Array:
+    return (count + blocks.group - 1) // blocks.group
 
 
 def _thickness(catalog: Catalog, blocks: Blocks, thing: Scene) -> Array:
@@ -116,31 +173,34 @@ def _thickness(catalog: Catalog, blocks: Blocks, thing: Scene) -> Array:
     return lax.map(of, jnp.arange(MAX_PARTS))
 
 
-def _reached(catalog: Catalog, blocks: Blocks, minima: Array, thing: Scene, thickness: Array):
-    """The numbers of the blocks an object may paint, then ``total``; and how many they are."""
+def _reached(
+    catalog: Catalog, blocks: Blocks, minima: Array, thing: Scene, thickness: Array
+) -> Reached:
+    """Lists the blocks whose distance to the object may be within the mapper's reach."""
     matrices = part_matrices(thing)
     middles = blocks.middles()
 
-    def lowest(index: Array) -> Array:
-        shape = part(thing, index)
-        return bounds.lowest_distance(
-            catalog, shape, thickness[index], matrices[index], middles, blocks.half
-        )
+    def lowest(index: int) -> Array:
+        local = ops.affine(matrices[index], *middles)
+        reach = bounds.extent(matrices[index], blocks.half)
+        return bounds.lowest_distance(catalog, part(thing, index), thickness[index], local, reach)
 
-    low = join_parts(thing, lowest, middles.x) + minima[thing.displacement]
+    low = join_parts(thing, lowest) + minima[thing.displacement]
     reach = jnp.asarray([mapper.reach for mapper in catalog.mapper_rows], jnp.float32)
-    wanted = (low <= reach[thing.mapper]) & (thing.parts > 0)
-    place = jnp.cumsum(wanted, dtype=jnp.int32) - 1
+    present = thing.parts > 0
+    near = (low <= 0.0) & present
+    far = (low <= reach[thing.mapper]) & present & ~near
+    nears, fars = jnp.cumsum(near, dtype=jnp.int32), jnp.cumsum(far, dtype=jnp.int32)
+    # A last group that is not full works on blocks that are thrown away, all different.
     room = math.ceil(blocks.total / blocks.group) * blocks.group
-    order = jnp.full(room, blocks.total, jnp.int32)
-    order = order.at[jnp.where(wanted, place, room)].set(
-        jnp.arange(blocks.total, dtype=jnp.int32), mode="drop"
-    )
-    return order, place[-1] + 1
+    order = blocks.total + jnp.arange(room, dtype=jnp.int32) % blocks.group
+    place = jnp.where(near, nears - 1, jnp.where(far, nears[-1] + fars - 1, room))
+    order = order.at[place].set(jnp.arange(blocks.total, dtype=jnp.int32), mode="drop")
+    return Reached(order, nears[-1], nears[-1] + fars[-1])
 
 
 def _counted(blocks: Blocks, block: Array) -> Array:
-    """Which voxels count as the object's: not those of the block that is thrown away."""
+    """Which voxels count as the object's: not those of a block that is thrown away."""
     if blocks.overhangs:
         return blocks.within(block)
     return (block < blocks.total)[:, None, None, None]

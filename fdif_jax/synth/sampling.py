@@ -159,7 +159,8 @@ def draw_shape(key: Array, row: Array, table: Ranges) -> Shape:
 
 def _sector_polygon(angle_key: Array, radius_key: Array, sides: Array, low: Array, high: Array):
     """(MAX_SIDES, 2): vertex i of n at a random angle of its sector and a random radius."""
-    index = jnp.minimum(jnp.arange(MAX_SIDES), sides - 1)
+    index = jnp.arange(MAX_SIDES)
+    index = jnp.where(index < sides, index, 0)
     share = jax.random.uniform(angle_key, (MAX_SIDES,))[index]
     radius = _between(jax.random.uniform(radius_key, (MAX_SIDES,))[index], low, high)
     angle = 2.0 * jnp.pi * (index.astype(jnp.float32) + share) / sides.astype(jnp.float32)

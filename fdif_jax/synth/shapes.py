@@ -9,8 +9,7 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jax import Array, lax
 
-from fdif_jax.grid import Points
-from fdif_jax.sdf import ops, profiles, solids
+from fdif_jax.sdf import profiles, solids
 from fdif_jax.synth.catalog import PROGRAMS, Catalog, CustomPrimitive
 from fdif_jax.synth.params import Shape
 
@@ -20,19 +19,21 @@ PROFILES = ("circle", "star", "polygon")
 
 
 def distance(
-    catalog: Catalog, shape: Shape, thickness: Array, local_from_world: Array, points: Points
+    catalog: Catalog, shape: Shape, thickness: Array, x: Array, y: Array, z: Array
 ) -> Array:
-    """Signed distance of ``points`` to one solid, voxels of its own frame.
+    """Signed distance to one solid, voxels of its own frame.
 
     Args:
       catalog: static.
       shape: scalars.
-      thickness: of the shell, from ``across_minimum``; ignored by solids without one.
-      local_from_world: (3, 4).
-      points: world coordinates that broadcast.
+      thickness: of the shell, from ``measure``; ignored by solids without one.
+      x: local coordinates, of one common shape.
+      y: see ``x``.
+      z: see ``x``.
     """
-    branches = [_placed(program) for program in programs(catalog)]
-    return lax.switch(shape.program, branches, shape, thickness, local_from_world, points)
+    # One long axis: the compiler then vectorises the whole formula, whatever the blocks' edge.
+    flat = (axis.reshape(-1) for axis in (x, y, z))
+    return lax.switch(shape.program, programs(catalog), shape, thickness, *flat).reshape(x.shape)
 
 
 def programs(catalog: Catalog) -> tuple[Program, ...]:
@@ -64,13 +65,6 @@ def taper(shape: Shape) -> solids.Taper:
 def across(name: str, shape: Shape, x: Array, y: Array, z: Array) -> Array:
     """Distance to a prism's column within each plane, before a shell is cut from it."""
     return solids.cross_section(profile(name, shape), x, y, z, taper=taper(shape))
-
-
-def _placed(program: Program) -> Callable[..., Array]:
-    def branch(shape: Shape, thickness: Array, matrix: Array, points: Points) -> Array:
-        return program(shape, thickness, *ops.affine(matrix, *points))
-
-    return branch
 
 
 def _prism(name: str) -> Program:
