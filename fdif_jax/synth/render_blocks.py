@@ -185,7 +185,7 @@ def _reached(
         reach = bounds.extent(matrices[index], blocks.half)
         return bounds.lowest_distance(catalog, part(thing, index), thickness[index], local, reach)
 
-    low = join_parts(thing, lowest) + minima[thing.displacement]
+    low = join_parts(thing, lowest) + jnp.asarray(minima)[thing.displacement]
     reach = jnp.asarray([mapper.reach for mapper in catalog.mapper_rows], jnp.float32)
     present = thing.parts > 0
     near = (low <= 0.0) & present

@@ -5,12 +5,16 @@ sampled and written renders to the same bytes when it is read back.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
+import jax
 import numpy as np
 
+from fdif_jax.grid import Grid
 from fdif_jax.synth.catalog import Catalog, CustomPrimitive
 from fdif_jax.synth.params import MAX_PARTS, MAX_SIDES, TAPERS, Scene, Shape
+from fdif_jax.synth.render import distances_dense
+from fdif_jax.synth.renderer import jit, volume_program
 from fdif_jax.synth.table import Primitive
 
 Record = Mapping[str, Any]
@@ -18,6 +22,22 @@ Row = Primitive | CustomPrimitive
 
 _IDENTITY = ((1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0))
 _RADIUS = {"star": "star_radius", "octahedron": "size"}
+
+
+class SceneFile(Protocol):
+    """What ``render_scene`` needs of a checked scene file."""
+
+    @property
+    def objects(self) -> Sequence[Record]:
+        """In painting order."""
+
+    @property
+    def label_dtype(self) -> str:
+        """Of the label volume."""
+
+    @property
+    def tasks(self) -> Sequence[str]:
+        """Empty where the label has no task axis."""
 
 
 def scene_from_records(
@@ -66,15 +86,17 @@ def scene_from_records(
     )
 
 
-def records_from_scene(scene: Scene, names: Sequence[Sequence[str]], catalog: Catalog) -> list:
+def records_from_scene(
+    scene: Scene, names: Sequence[Sequence[str]], catalog: Catalog, *, task_list: bool
+) -> list[dict[str, Any]]:
     """The inverse of ``scene_from_records``, in plain JSON values.
 
     Args:
       scene: arrays of one volume.
       names: for each object the canonical names of its solids.
       catalog: the one the scene was drawn from.
+      task_list: whether ``class_id`` is a list with one id per task.
     """
-    scene = Scene(*scene)
     shape = Shape(*map(np.asarray, scene.shape))
     displacements, mappers = tuple(catalog.displacements), tuple(catalog.mappers)
     records: list[dict[str, Any]] = []
@@ -97,10 +119,36 @@ def records_from_scene(scene: Scene, names: Sequence[Sequence[str]], catalog: Ca
         chosen = displacements[int(scene.displacement[i])]
         record["displacement"] = None if chosen == "none" else chosen
         record["mapper"] = mappers[int(scene.mapper[i])]
-        label = np.asarray(scene.label[i]).tolist()
-        record["class_id"] = label[0] if len(label) == 1 else label
+        ids = np.asarray(scene.label[i]).tolist()
+        record["class_id"] = ids if task_list else ids[0]
         records.append(record)
     return records
+
+
+def render_scene(
+    scene: SceneFile, size: tuple[int, int, int], catalog: Catalog, *, sdf: bool = False
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Image, label and, on request, every object's distance field (objects, D, H, W).
+
+    A scene that was saved with a sample gives that sample's voxels again.
+
+    Args:
+      scene: as checked by ``io.scene``.
+      size: (D, H, W).
+      catalog: which its names refer to.
+      sdf: whether to give the fields, displacement included, float32.
+    """
+    grid = Grid.voxels(size)
+    arrays = scene_from_records(scene.objects, catalog)
+    dtype = np.dtype(scene.label_dtype)
+    program = jit(volume_program(catalog, grid, dtype, task_axis=bool(scene.tasks)))
+    image, label = jax.device_get(program(arrays))
+    if not sdf:
+        return image, label, None
+    field = jit(lambda thing: distances_dense(catalog, grid, thing))
+    one = lambda i: jax.tree.map(lambda leaf: leaf[i : i + 1], arrays)  # noqa: E731
+    fields = [np.asarray(field(one(i)))[0] for i in range(len(scene.objects))]
+    return image, label, np.stack(fields)
 
 
 def _blank(catalog: Catalog) -> Shape:

@@ -1,0 +1,120 @@
+"""A recipe: classes, how a scene is drawn, how it is rendered.
+
+It is the seam behind files, stream, resume and shards, which know nothing else of what they
+write. A volume is a pure function of (recipe, seed, split, index).
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax import Array
+
+from fdif_jax.errors import InputError, lookup
+from fdif_jax.synth.labels import ClassTable
+from fdif_jax.synth.renderer import jit
+
+SPLITS = {"training": 0, "validation": 1}
+
+
+class Sample(NamedTuple):
+    """What the files of one sample hold."""
+
+    image: np.ndarray
+    label: np.ndarray
+    scene: Callable[[], dict[str, Any]]
+    """Its objects as plain JSON values, made when asked for."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Recipe:
+    """What a data set is made of.
+
+    Args:
+      classes: what the labels mean.
+      seed: of all draws.
+      sample: traceable; from the key of one volume to a pytree of drawn numbers.
+      render: traceable; from the drawn numbers to image and label.
+      describe: from the drawn numbers, on the host, to the scene as plain JSON values.
+    """
+
+    classes: ClassTable
+    seed: int
+    sample: Callable[[Array], Any]
+    render: Callable[[Any], tuple[Array, Array]]
+    describe: Callable[[Any], dict[str, Any]]
+
+    def key(self, split: str, index: int | Array) -> Array:
+        """The random key of one volume; ``index`` may be traced."""
+        return jax.random.fold_in(self._split_key(split), index)
+
+    def _split_key(self, split: str) -> Array:
+        number = lookup(SPLITS, split, kind="split")
+        return jax.random.fold_in(seed_key(self.seed), number)
+
+    @functools.cached_property
+    def programs(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
+        """``sample`` of (split key, index) and ``render``, compiled apart.
+
+        Apart, because a scene that is read back from a file must take the same program.
+        """
+
+        def sample(split_key: Array, index: Array) -> Any:
+            return self.sample(jax.random.fold_in(split_key, index))
+
+        return jit(sample), jit(self.render)
+
+    @functools.cached_property
+    def batch_program(self) -> Callable[[Array, Array], tuple[Array, Array]]:
+        """From (split key, indices) to a batch of images and labels, as one program.
+
+        No step of it returns to the host: what an accelerator wants. ``lax.map``, not ``vmap``:
+        a batched branch index would run every branch for every object.
+        """
+
+        def batch(split_key: Array, indices: Array) -> tuple[Array, Array]:
+            def one(index: Array) -> tuple[Array, Array]:
+                drawn = self.sample(jax.random.fold_in(split_key, index))
+                # The drawn numbers are rounded as they are when they cross a program's end.
+                return self.render(jax.lax.optimization_barrier(drawn))
+
+            return jax.lax.map(one, indices)
+
+        return jit(batch)
+
+    def volume(self, split: str, index: int) -> tuple[Array, Array]:
+        """Image and label of one volume, as device arrays."""
+        sample, render = self.programs
+        return render(sample(self._split_key(split), check_index(index)))
+
+    def batch(self, split: str, indices: np.ndarray) -> tuple[Array, Array]:
+        """Images and labels of several volumes, as device arrays, leading axis batch."""
+        return self.batch_program(self._split_key(split), np.asarray(indices, np.uint32))
+
+    def produce(self, split: str, index: int) -> Sample:
+        """One sample on the host. May be called from several threads at once."""
+        sample, render = self.programs
+        drawn = sample(self._split_key(split), check_index(index))
+        image, label = jax.device_get(render(drawn))
+        return Sample(image, label, lambda: self.describe(jax.device_get(drawn)))
+
+
+def seed_key(seed: int) -> Array:
+    """The key of a seed. All 63 bits count, which ``jax.random.key`` alone does not promise."""
+    key = jax.random.key(seed & 0xFFFFFFFF, impl="threefry2x32")
+    high = seed >> 32
+    return jax.random.fold_in(key, high) if high else key
+
+
+def check_index(index: int) -> np.uint32:
+    """An index as the number that is folded into a key.
+
+    Raises:
+      InputError: it is negative or beyond 32 bits.
+    """
+    if not 0 <= index < 2**32:
+        raise InputError(f"index is {index}; allowed: 0 to {2**32 - 1}.")
+    return np.uint32(index)
