@@ -68,14 +68,17 @@ def polygon(u: Array, v: Array, *, vertices: Array) -> Array:
     Source: D. Sunday, "Inclusion of a point in a polygon" for the winding number.
     """
     # Without the barrier the compiler works the edges out anew for every voxel: twice the time.
-    u, v, edges = lax.optimization_barrier((u, v, _edges(vertices)))
+    u, v, table = lax.optimization_barrier((u, v, _edges(vertices)))
+    edges = [Edge(*row) for row in table]
+    above = [v >= edge.v for edge in edges]
     squared, winding = jnp.inf, 0.0
-    for edge in map(Edge._make, edges):
-        t = jnp.clip(u * edge.along_u + v * edge.along_v + edge.along_0, 0.0, 1.0)
-        gap_u, gap_v = (u - edge.u) - t * edge.run_u, (v - edge.v) - t * edge.run_v
-        squared = jnp.minimum(squared, gap_u * gap_u + gap_v * gap_v)
-        crosses = ((v >= edge.v) != (v >= edge.end_v)) & (u < edge.slope * v + edge.at_0)
-        winding = winding + jnp.where(crosses, edge.turn, 0.0)
+    for edge, starts_above, ends_above in zip(edges, above, above[1:] + above[:1], strict=True):
+        along = jnp.abs(u * edge.along_u + v * edge.along_v + edge.along_0)
+        beyond = jnp.maximum(along - edge.half_length, 0.0)
+        left = u * edge.left_u + v * edge.left_v + edge.left_0
+        squared = jnp.minimum(squared, left * left + beyond * beyond)
+        crossed = (starts_above != ends_above) & (left > 0.0)
+        winding = winding + jnp.where(crossed, edge.turn, 0.0)
     distance = jnp.sqrt(squared + 1e-12)
     return jnp.where(winding != 0.0, -distance, distance)
 
@@ -83,40 +86,40 @@ def polygon(u: Array, v: Array, *, vertices: Array) -> Array:
 class Edge(NamedTuple):
     """What a polygon's edge contributes, as numbers that no voxel changes."""
 
-    u: Array
     v: Array
-    run_u: Array
-    run_v: Array
-    end_v: Array
+    """Of the vertex it starts from."""
+    half_length: Array
     along_u: Array
-    """With ``along_v`` and ``along_0``: a point's place along the edge, 0 to 1."""
+    """With ``along_v`` and ``along_0``: a point's place along the edge, 0 at its middle."""
     along_v: Array
     along_0: Array
-    slope: Array
-    """With ``at_0``: the edge's line as u of v."""
-    at_0: Array
+    left_u: Array
+    """With ``left_v`` and ``left_0``: how far a point lies from the edge's line, towards -u."""
+    left_v: Array
+    left_0: Array
     turn: Array
     """+1 for an edge that goes up, -1 for one that goes down."""
 
 
 def _edges(vertices: Array) -> Array:
     """(n, len(Edge)): the edges from each vertex to the next."""
-    start, end = vertices, jnp.roll(vertices, -1, axis=0)
-    run = end - start
-    along = run / (jnp.sum(run * run, axis=1, keepdims=True) + 1e-12)
-    slope = run[:, 0] / jnp.where(run[:, 1] == 0.0, 1.0, run[:, 1])
+    end = jnp.roll(vertices, -1, axis=0)
+    run, middle = end - vertices, 0.5 * (vertices + end)
+    size = length(run[:, 0], run[:, 1])
+    along = run / jnp.maximum(size, 1e-12)[:, None]
+    upwards = jnp.where(run[:, 1] < 0.0, -1.0, 1.0)
+    left_u, left_v = -along[:, 1] * upwards, along[:, 0] * upwards
     columns = Edge(
-        start[:, 0],
-        start[:, 1],
-        run[:, 0],
-        run[:, 1],
-        end[:, 1],
-        along[:, 0],
-        along[:, 1],
-        -jnp.sum(start * along, axis=1),
-        slope,
-        start[:, 0] - slope * start[:, 1],
-        jnp.sign(run[:, 1]),
+        v=vertices[:, 1],
+        half_length=0.5 * size,
+        along_u=along[:, 0],
+        along_v=along[:, 1],
+        # An edge without length is put far away: its neighbours hold its vertex.
+        along_0=jnp.where(size > 0.0, -jnp.sum(middle * along, axis=1), 1e9),
+        left_u=left_u,
+        left_v=left_v,
+        left_0=-(middle[:, 0] * left_u + middle[:, 1] * left_v),
+        turn=jnp.sign(run[:, 1]),
     )
     return jnp.stack(columns, axis=1)
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Any
 
 import jax.numpy as jnp
 from jax import Array
@@ -16,6 +17,8 @@ class Blocks:
     grid: Grid
     edge: tuple[int, int, int] = (8, 8, 8)
     most_at_once: int = 32
+    search_at_once: int = 16
+    """Blocks that one step of branch and bound looks into."""
 
     @property
     def counts(self) -> tuple[int, int, int]:
@@ -25,11 +28,12 @@ class Blocks:
     @property
     def group(self) -> int:
         """Blocks that one step of a loop works on: enough to hide the cost of the step."""
-        return min(self.most_at_once, self.total)
+        _, rows, columns = self.counts
+        return min(self.most_at_once, self.total, rows * columns)
 
     @property
     def total(self) -> int:
-        """Blocks in the volume; higher numbers are blocks that are thrown away."""
+        """Blocks in the volume; the next few numbers are blocks that are thrown away."""
         return math.prod(self.counts)
 
     @property
@@ -38,16 +42,30 @@ class Blocks:
         return any(n % e for n, e in zip(self.grid.shape, self.edge, strict=True))
 
     @property
+    def canvas(self) -> tuple[int, int, int, int, int, int]:
+        """Shape of a volume in the making: (z, d, y, h, x, w), with a layer to throw away."""
+        (z, y, x), (d, h, w) = self.counts, self.edge
+        return z + 1, d, y, h, x, w
+
+    @property
     def half(self) -> tuple[float, float, float]:
         """How far a block reaches from its middle sample, on x, y, z, world units."""
         z, y, x = (s * (e // 2) for s, e in zip(self.grid.step, self.edge, strict=True))
         return x, y, z
 
+    def place(self, block: Array) -> tuple[Array, Array, Array]:
+        """Where each block lies, (z, y, x), in blocks."""
+        _, rows, columns = self.counts
+        return block // (rows * columns), block // columns % rows, block % columns
+
+    def at(self, block: Array) -> tuple[Any, ...]:
+        """Index of blocks in a canvas; gives and takes (group, *edge)."""
+        z, y, x = self.place(block)
+        return z, slice(None), y, slice(None), x, slice(None)
+
     def first_index(self, block: Array) -> tuple[Array, Array, Array]:
         """Index (z, y, x) of the first voxel of each block."""
-        _, rows, columns = self.counts
-        where = block // (rows * columns), block // columns % rows, block % columns
-        return tuple(w * e for w, e in zip(where, self.edge, strict=True))
+        return tuple(w * e for w, e in zip(self.place(block), self.edge, strict=True))
 
     def middles(self) -> Points:
         """One sample of each block, near its middle and inside the grid, as three (total,)."""
@@ -85,8 +103,8 @@ class Blocks:
         z, y, x = (index < size for index, size in pairs)
         return z & y & x & (block < self.total)[:, None, None, None]
 
-    def assemble(self, volume: Array) -> Array:
-        """(total or more, *edge) to (D, H, W)."""
-        whole = volume[: self.total].reshape(*self.counts, *self.edge).transpose(0, 3, 1, 4, 2, 5)
-        padded = whole.reshape(*(c * e for c, e in zip(self.counts, self.edge, strict=True)))
+    def volume(self, canvas: Array) -> Array:
+        """The (D, H, W) of a canvas."""
+        (z, y, x), (d, h, w) = self.counts, self.edge
+        padded = canvas[:z].reshape(z * d, y * h, x * w)
         return padded[tuple(slice(0, n) for n in self.grid.shape)]

@@ -63,7 +63,7 @@ def _lowest(blocks: Blocks, low: Array, guess: Array, values_of: Callable[[Array
       guess: the value of some voxel, for the rest to beat.
       values_of: block numbers to the values of their voxels.
     """
-    group = min(blocks.group, blocks.total)
+    group = min(blocks.search_at_once, blocks.total)
 
     def unsettled(state: tuple[Array, Array]) -> Array:
         low, best = state

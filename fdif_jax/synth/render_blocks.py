@@ -10,6 +10,7 @@ import math
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 
 from fdif_jax.sdf import ops
@@ -28,14 +29,15 @@ from fdif_jax.synth.render import (
 )
 
 
+_NOBODY = np.uint32(2**32 - 1)
+
+
 class Canvas(NamedTuple):
-    """A volume in the making, block by block, with blocks to throw away at the end."""
+    """A volume in the making; ``Blocks.canvas`` says how it is laid out."""
 
     intensity: Array
-    label: Array
-    """(tasks, blocks, *edge)."""
     owner: Array
-    """int32: voxels inside the object that owns the voxel."""
+    """uint32: ``claim`` of the object that owns the voxel; the lowest claim wins."""
     masks: Array
     """(groups, group, *edge): what is inside the object that is being painted."""
 
@@ -67,6 +69,11 @@ def displacement_minima(catalog: Catalog, blocks: Blocks) -> Array:
     return lax.map(of_field, jnp.arange(len(catalog.displacement_rows)))
 
 
+def fits(blocks: Blocks, slots: int) -> bool:
+    """Whether a claim holds the voxel count and the number of any object."""
+    return math.prod(blocks.grid.shape).bit_length() + slots.bit_length() <= 32
+
+
 def render_blocks(
     catalog: Catalog, blocks: Blocks, minima: Array, scene: Scene, label_dtype: jnp.dtype
 ) -> Rendered:
@@ -74,31 +81,31 @@ def render_blocks(
 
     Args:
       catalog: static.
-      blocks: static.
+      blocks: static; ``fits`` holds for it and N.
       minima: ``displacement_minima`` of the two.
       scene: N slots, T tasks.
       label_dtype: holds the largest class id.
     """
-    shape = blocks.total + blocks.group, *blocks.edge
+    slots = scene.parts.shape[0]
     groups = math.ceil(blocks.total / blocks.group)
     empty = Canvas(
-        jnp.zeros(shape, jnp.float32),
-        jnp.zeros((scene.label.shape[-1], *shape), label_dtype),
-        jnp.full(shape, jnp.iinfo(jnp.int32).max),
+        jnp.zeros(blocks.canvas, jnp.float32),
+        jnp.full(blocks.canvas, _NOBODY),
         jnp.zeros((groups, blocks.group, *blocks.edge), jnp.bool),
     )
 
-    def paint(canvas: Canvas, thing: Scene) -> tuple[Canvas, None]:
+    def paint(canvas: Canvas, numbered: tuple[Scene, Array]) -> tuple[Canvas, None]:
+        thing, number = numbered
         thickness = _thickness(catalog, blocks, thing)
         reached = _reached(catalog, blocks, minima, thing, thickness)
         canvas, inside = _evaluate(catalog, blocks, thing, thickness, reached, canvas)
-        return _settle(blocks, thing, inside, reached, canvas), None
+        return _settle(blocks, _claim(inside, number, slots), reached, canvas), None
 
-    canvas, _ = lax.scan(paint, empty, scene)
-    return Rendered(
-        blocks.assemble(canvas.intensity),
-        jnp.stack([blocks.assemble(task) for task in canvas.label]),
-    )
+    canvas, _ = lax.scan(paint, empty, (scene, jnp.arange(slots)))
+    owner = _owner(blocks.volume(canvas.owner), slots)
+    ids = jnp.concatenate([jnp.zeros_like(scene.label[:1]), scene.label]).astype(label_dtype)
+    label = jnp.stack([task.at[owner].get(mode="promise_in_bounds") for task in ids.T])
+    return Rendered(blocks.volume(canvas.intensity), label)
 
 
 def _evaluate(
@@ -118,8 +125,8 @@ def _evaluate(
         d = object_distance(catalog, blocks.grid, thing, thickness, points)
         inside = (d <= 0.0) & _counted(blocks, block)
         values = map_intensity(catalog, thing.mapper, d)
-        at_blocks = intensity.at[block]
-        intensity = at_blocks.add(values, unique_indices=True, mode="promise_in_bounds")
+        place = intensity.at[blocks.at(block)]
+        intensity = place.add(values, unique_indices=True, mode="promise_in_bounds")
         masks = lax.dynamic_update_slice(masks, inside[None], (index, 0, 0, 0, 0))
         return intensity, masks, count + jnp.sum(inside, dtype=jnp.int32)
 
@@ -129,28 +136,28 @@ def _evaluate(
     return canvas._replace(intensity=intensity, masks=masks), count
 
 
-def _settle(
-    blocks: Blocks, thing: Scene, inside: Array, reached: Reached, canvas: Canvas
-) -> Canvas:
-    """Where objects overlap, the one with fewer voxels inside wins; on a tie, the later."""
-    ids = thing.label.astype(canvas.label.dtype)[:, None, None, None, None]
+def _settle(blocks: Blocks, claim: Array, reached: Reached, canvas: Canvas) -> Canvas:
+    """Where objects overlap, the lowest claim wins: one pass of minima, nothing is read first."""
 
-    def step(index: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
-        label, owner = state
+    def step(index: Array, owner: Array) -> Array:
         block = _group(blocks, reached, index)
-        before = owner.at[block].get(mode="promise_in_bounds")
-        wins = canvas.masks[index] & (inside <= before)
-        owner = _put(owner.at[block], jnp.where(wins, inside, before))
-        old = label.at[:, block].get(mode="promise_in_bounds")
-        return _put(label.at[:, block], jnp.where(wins, ids, old)), owner
+        claims = jnp.where(canvas.masks[index], claim, _NOBODY)
+        place = owner.at[blocks.at(block)]
+        return place.min(claims, unique_indices=True, mode="promise_in_bounds")
 
-    state = canvas.label, canvas.owner
-    label, owner = lax.fori_loop(0, _steps(blocks, reached.near), step, state)
-    return canvas._replace(label=label, owner=owner)
+    return canvas._replace(owner=lax.fori_loop(0, _steps(blocks, reached.near), step, canvas.owner))
 
 
-def _put(at, values: Array) -> Array:
-    return at.set(values, unique_indices=True, mode="promise_in_bounds")
+def _claim(inside: Array, number: Array, slots: int) -> Array:
+    """Lower for an object with fewer voxels inside, and on a tie for the later object."""
+    bits = slots.bit_length()
+    return (inside.astype(jnp.uint32) << bits) | (slots - 1 - number).astype(jnp.uint32)
+
+
+def _owner(claim: Array, slots: int) -> Array:
+    """1 + the number of the object behind a claim; 0 for the claim of none."""
+    number = slots - (claim & (2 ** slots.bit_length() - 1)).astype(jnp.int32)
+    return jnp.maximum(number, 0)
 
 
 def _group(blocks: Blocks, reached: Reached, index: Array) -> Array:

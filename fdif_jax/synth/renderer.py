@@ -16,7 +16,7 @@ from fdif_jax.synth.blocks import Blocks
 from fdif_jax.synth.catalog import Catalog
 from fdif_jax.synth.params import Scene
 from fdif_jax.synth.render import Rendered, render_dense, to_image
-from fdif_jax.synth.render_blocks import displacement_minima, render_blocks
+from fdif_jax.synth.render_blocks import displacement_minima, fits, render_blocks
 
 Path = Literal["auto", "blocks", "dense"]
 Finish = Callable[[Array], Array]
@@ -58,21 +58,23 @@ def make_renderer(
       label_dtype: holds the largest class id.
       path: see ``resolve_path``.
     """
-    if resolve_path(path) == "dense":
-        return functools.partial(_dense, catalog, grid, np.dtype(label_dtype).name)
     blocks = Blocks(grid, most_at_once=blocks_at_once(grid))
-    minima = _minima(catalog, blocks)
-    return lambda scene: render_blocks(catalog, blocks, minima, scene, jnp.dtype(label_dtype))
+
+    def render(scene: Scene) -> Rendered:
+        slots = scene.parts.shape[0]
+        if resolve_path(path) == "dense" or not fits(blocks, slots):
+            return render_dense(catalog, grid, scene, jnp.dtype(label_dtype))
+        return render_blocks(
+            catalog, blocks, _minima(catalog, blocks), scene, jnp.dtype(label_dtype)
+        )
+
+    return render
 
 
 def blocks_at_once(grid: Grid) -> int:
     """How many blocks a step takes: few in a small volume, where whole objects are few blocks."""
     volume = math.prod(grid.shape) // 8**3
     return min(64, max(8, 2 ** int(math.log2(max(volume // 27, 1)))))
-
-
-def _dense(catalog: Catalog, grid: Grid, label_dtype: str, scene: Scene) -> Rendered:
-    return render_dense(catalog, grid, scene, jnp.dtype(label_dtype))
 
 
 @functools.lru_cache(maxsize=8)

@@ -11,7 +11,7 @@ from jax import Array, lax
 
 from fdif_jax.sdf import profiles, solids
 from fdif_jax.synth.catalog import PROGRAMS, Catalog, CustomPrimitive
-from fdif_jax.synth.params import Shape
+from fdif_jax.synth.params import MAX_SIDES, Shape
 
 Program = Callable[[Shape, Array, Array, Array, Array], Array]
 
@@ -49,7 +49,23 @@ def profile(name: str, shape: Shape) -> solids.Profile:
         return lambda u, v: profiles.star(
             u, v, points=shape.points, pointiness=shape.pointiness, radius=shape.radius
         )
-    return lambda u, v: profiles.polygon(u, v, vertices=shape.vertices)
+    return lambda u, v: _polygon(shape, u, v)
+
+
+EDGE_COUNTS = (3, 6, MAX_SIDES)
+"""Polygons are compiled for these numbers of edges; a polygon takes the next larger one."""
+MANY_POINTS = 2**12
+"""From here on a polygon's time matters more than the time to compile it three times."""
+
+
+def _polygon(shape: Shape, u: Array, v: Array) -> Array:
+    def with_edges(count: int) -> Callable[[Array, Array, Array], Array]:
+        return lambda u, v, vertices: profiles.polygon(u, v, vertices=vertices[:count])
+
+    if u.size < MANY_POINTS:
+        return with_edges(MAX_SIDES)(u, v, shape.vertices)
+    chosen = sum((shape.points > count).astype(jnp.int32) for count in EDGE_COUNTS[:-1])
+    return lax.switch(chosen, list(map(with_edges, EDGE_COUNTS)), u, v, shape.vertices)
 
 
 def taper(shape: Shape) -> solids.Taper:
