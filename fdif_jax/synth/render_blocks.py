@@ -33,7 +33,7 @@ _NOBODY = np.uint32(2**32 - 1)
 
 
 class Canvas(NamedTuple):
-    """A volume in the making; ``Blocks.canvas`` says how it is laid out."""
+    """A volume in the making, laid out as ``Blocks.canvas``."""
 
     intensity: Array
     owner: Array
@@ -102,9 +102,10 @@ def render_blocks(
         return _settle(blocks, _claim(inside, number, slots), reached, canvas), None
 
     canvas, _ = lax.scan(paint, empty, (scene, jnp.arange(slots)))
-    owner = _owner(blocks.volume(canvas.owner), slots)
+    owner = _owner(canvas.owner, slots)
     ids = jnp.concatenate([jnp.zeros_like(scene.label[:1]), scene.label]).astype(label_dtype)
-    label = jnp.stack([task.at[owner].get(mode="promise_in_bounds") for task in ids.T])
+    tasks = (task.at[owner].get(mode="promise_in_bounds") for task in ids.T)
+    label = jnp.stack([blocks.volume(lax.optimization_barrier(task)) for task in tasks])
     return Rendered(blocks.volume(canvas.intensity), label)
 
 
@@ -125,7 +126,7 @@ def _evaluate(
         d = object_distance(catalog, blocks.grid, thing, thickness, points)
         inside = (d <= 0.0) & _counted(blocks, block)
         values = map_intensity(catalog, thing.mapper, d)
-        place = intensity.at[blocks.at(block)]
+        place = intensity.at[block]
         intensity = place.add(values, unique_indices=True, mode="promise_in_bounds")
         masks = lax.dynamic_update_slice(masks, inside[None], (index, 0, 0, 0, 0))
         return intensity, masks, count + jnp.sum(inside, dtype=jnp.int32)
@@ -142,7 +143,7 @@ def _settle(blocks: Blocks, claim: Array, reached: Reached, canvas: Canvas) -> C
     def step(index: Array, owner: Array) -> Array:
         block = _group(blocks, reached, index)
         claims = jnp.where(canvas.masks[index], claim, _NOBODY)
-        place = owner.at[blocks.at(block)]
+        place = owner.at[block]
         return place.min(claims, unique_indices=True, mode="promise_in_bounds")
 
     return canvas._replace(owner=lax.fori_loop(0, _steps(blocks, reached.near), step, canvas.owner))
