@@ -1,1 +1,1 @@
-"""Arrays in, files out: formats, layouts, the writer. Knows no jax."""
+"""Files: numpy arrays in, bytes out. Knows no jax."""
