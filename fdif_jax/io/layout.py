@@ -5,8 +5,9 @@ the files of a sample and the metadata of the whole, and tells an intact file fr
 paths are relative to out_dir, with forward slashes.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, Protocol
+import dataclasses
+from collections.abc import Collection, Iterator
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,7 +19,8 @@ PER_FOLDER = 100
 ENDING = ".nii.gz"
 
 
-class SampleRef(NamedTuple):
+@dataclasses.dataclass(frozen=True, slots=True)
+class SampleRef:
     """One sample: its split and its number within the split."""
 
     split: str
@@ -35,7 +37,9 @@ class Sample(Protocol):
 class Layout(Protocol):
     """One way to lay out a data set; a value made from a ``Generation``."""
 
-    generation: Generation
+    @property
+    def generation(self) -> Generation:
+        """What is laid out."""
 
     @property
     def homes(self) -> tuple[str, ...]:
@@ -73,7 +77,7 @@ def samples(generation: Generation) -> Iterator[SampleRef]:
             yield SampleRef(split, index)
 
 
-def volumes(layout: str, tasks: Mapping[str, Any], image: Any, label: Any) -> dict[str, np.ndarray]:
+def volumes(layout: str, tasks: Collection[str], image: Any, label: Any) -> dict[str, np.ndarray]:
     """The arrays of one sample by kind; nnU-Net wants every task in a file of its own.
 
     Args:
@@ -89,7 +93,7 @@ def volumes(layout: str, tasks: Mapping[str, Any], image: Any, label: Any) -> di
     return {"image": image} | parts
 
 
-def label_kinds(tasks: Mapping[str, Any]) -> tuple[str, ...]:
+def label_kinds(tasks: Collection[str]) -> tuple[str, ...]:
     """The nnU-Net label kinds: the first task is what stock nnU-Net trains on."""
     names = list(tasks) or ["shape"]
     return ("label", *(f"label_{task}" for task in names[1:]))

@@ -129,8 +129,8 @@ class Generation:
 
 
 def to_json_bytes(record: Any) -> bytes:
-    """Readable JSON, one way for all metadata files."""
-    return (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode()
+    """Readable JSON in ASCII, since other readers open it in the encoding of their locale."""
+    return (json.dumps(record, indent=2) + "\n").encode()
 
 
 def read(folder: Path) -> Generation | None:

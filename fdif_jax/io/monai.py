@@ -51,7 +51,8 @@ class MonaiLayout:
     def metadata(self) -> dict[str, bytes]:
         """data.json: the Decathlon keys, and what a moved data folder must still say."""
         generation = self.generation
-        classes, lists = generation.classes, {TRAINING: [], VALIDATION: []}
+        classes = generation.classes
+        lists: dict[str, list[dict[str, str]]] = {TRAINING: [], VALIDATION: []}
         for ref in samples(generation):
             lists[ref.split].append(self._entry(ref))
         record = {

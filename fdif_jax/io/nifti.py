@@ -8,6 +8,7 @@ file, and a label that was edited by hand is noticed even where the editor kept 
 
 import dataclasses
 import functools
+from typing import cast
 
 import nibabel
 import numpy as np
@@ -20,6 +21,7 @@ _GZIP = 31  # zlib's way to ask for a gzip header; its time field is 0
 _HEADER_BYTES = 352  # header and the four bytes that say: no extensions
 _DESCRIP = slice(148, 228)
 _MARK = "fdif"
+_DAMAGE = (OSError, cast(type[Exception], isal_zlib.error))  # its stub calls it an instance
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ def _gunzip(data: bytes) -> bytes:
         return igzip.decompress(data)
     except EOFError as error:
         raise InputError("is cut off") from error
-    except (OSError, isal_zlib.error) as error:
+    except _DAMAGE as error:
         raise InputError("is damaged (gzip checksum or stream)") from error
 
 

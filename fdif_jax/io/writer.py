@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from fdif_jax.errors import EnvironmentFault, InputError
 from fdif_jax.io import atomic, folder, resume
@@ -26,7 +26,8 @@ Notice = Callable[[str], None]
 STAGES = ("render", "compress", "write")
 
 
-class Shard(NamedTuple):
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shard:
     """This process makes the samples whose number is ``index`` modulo ``count``."""
 
     index: int = 0

@@ -105,7 +105,7 @@ def truncate(path: Path, expected: dict[str, bytes]) -> None:
         pytest.param(LABEL_1, lambda p, _: p.write_bytes(b""), "is empty", id="empty"),
         pytest.param(
             LABEL_1,
-            lambda p, _: p.write_text("this is no volume but text"),
+            lambda p, _: p.write_text("text " * 9),
             "is damaged",
             id="text",
         ),
