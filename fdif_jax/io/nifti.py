@@ -67,7 +67,7 @@ def decode(data: bytes) -> tuple[np.ndarray, str]:
       InputError: the file is cut off, damaged, or no NIfTI-1 file; the message fits behind
         the file's name.
     """
-    raw = _gunzip(data)
+    raw = gunzip(data)
     if len(raw) < _HEADER_BYTES or raw[344:347] != b"n+1":
         raise InputError("is not a NIfTI-1 file")
     header = nibabel.Nifti1Header(raw[:348], check=False)
@@ -85,7 +85,7 @@ def flaw(data: bytes, stamp: Stamp) -> str | None:
     The answer fits behind the file's name.
     """
     try:
-        raw = _gunzip(data)
+        raw = gunzip(data)
     except InputError as error:
         return str(error)
     found = _text(raw) if len(raw) >= _HEADER_BYTES else ""
@@ -99,8 +99,12 @@ def flaw(data: bytes, stamp: Stamp) -> str | None:
     return None
 
 
-def _gunzip(data: bytes) -> bytes:
-    """Raises InputError where the stream is empty, cut off or fails its checksum."""
+def gunzip(data: bytes) -> bytes:
+    """The content of a gzip stream, its checksum proven.
+
+    Raises:
+      InputError: it is empty, cut off or damaged; the message fits behind the file's name.
+    """
     if not data:
         raise InputError("is empty")
     try:

@@ -44,6 +44,7 @@ class Range:
 
 
 _TINY = 1e-9
+_LARGEST = float(np.finfo(np.float32).max)
 ANY = Range(-math.inf, math.inf, "a finite number")
 POSITIVE = Range(_TINY, math.inf, "a number above 0")
 NOT_NEGATIVE = Range(0.0, math.inf, "a number of at least 0")
@@ -73,7 +74,7 @@ def parameter(place: Place, params: dict[str, Any], name: str, sides: int) -> An
 
 def number(place: Place, record: dict[str, Any], key: str, allowed: Range) -> float:
     """``record[key]`` as a finite float within ``allowed``."""
-    value = record.get(key)
+    value: Any = record.get(key)
     if not _finite(value):
         raise place.error(f"{key} is {shown(value)}; give {allowed.words}")
     if not allowed.holds(value):
@@ -83,7 +84,7 @@ def number(place: Place, record: dict[str, Any], key: str, allowed: Range) -> fl
 
 def matrix(place: Place, record: dict[str, Any], key: str) -> list[list[float]]:
     """``record[key]`` as three rows of four numbers that can be inverted."""
-    rows = record.get(key)
+    rows: Any = record.get(key)
     if key not in record:
         raise place.error(f"{key} is missing; give three rows of four numbers")
     if not _table(rows, 3, 4):
@@ -136,4 +137,4 @@ def _table(rows: Any, height: int, width: int) -> bool:
 def _finite(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    return abs(value) <= np.finfo(np.float32).max
+    return bool(abs(value) <= _LARGEST)
