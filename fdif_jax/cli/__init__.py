@@ -1,1 +1,95 @@
-"""The command line, one thin module per command."""
+"""The command line: `fdif COMMAND …`. One module per command, loaded when it is asked for."""
+
+import contextlib
+import importlib
+import signal
+from collections.abc import Iterator
+
+import click
+
+from fdif_jax.errors import FdifError
+
+# name: (module, what --help says); a module holds its command under the name `command`
+COMMANDS = {
+    "generate": ("fdif_jax.cli.generate", "Write a labelled data set of synthetic volumes."),
+    "list": ("fdif_jax.cli.listing", "Show primitives, categories, mappers or displacements."),
+    "validate": ("fdif_jax.cli.validate", "Check a data set by nnU-Net's rules."),
+    "render": ("fdif_jax.cli.render", "Render a scene file to image and label."),
+    "benchmark": ("fdif_jax.cli.benchmark", "Measure how fast this machine generates."),
+}
+
+
+class Fault(click.ClickException):
+    """An error as one sentence; ``click`` prints it behind ``Error:`` and exits."""
+
+    exit_code = 2
+
+
+class Stopped(Fault):
+    """Ctrl-C; the exit code is what shells report after it."""
+
+    exit_code = 130
+
+
+class Program(click.Group):
+    """The commands of ``COMMANDS``; every foreseen error ends in one sentence."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Imports the command's module, so that --help and list need not wait for jax."""
+        if cmd_name not in COMMANDS:
+            return None
+        return importlib.import_module(COMMANDS[cmd_name][0]).command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """From the table, without importing any command."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As in click, but errors in one sentence."""
+        with one_sentence():
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Runs the command; its errors end in one sentence."""
+        with one_sentence():
+            return super().invoke(ctx)
+
+
+@contextlib.contextmanager
+def one_sentence() -> Iterator[None]:
+    """Turns foreseen errors into ``Fault``; a bug keeps its traceback."""
+    try:
+        yield
+    except click.exceptions.NoArgsIsHelpError:
+        raise
+    except click.UsageError as error:
+        raise Fault(error.format_message()) from error
+    except FdifError as error:
+        raise Fault(str(error)) from error
+    except KeyboardInterrupt as stop:
+        raise Stopped(str(stop) or "interrupted.") from stop
+
+
+def underscored(token: str) -> str:
+    """Option and command names in one spelling: --num-samples is --num_samples."""
+    return token.replace("-", "_") if token not in COMMANDS else token
+
+
+@click.group(
+    cls=Program,
+    context_settings={"token_normalize_func": underscored, "help_option_names": ["-h", "--help"]},
+)
+@click.version_option(package_name="fdif-jax", prog_name="fdif")
+def cli() -> None:
+    """Formula-driven pre-training data and networks for 3-D medical segmentation."""
+
+
+def main() -> None:
+    """The console script. A polite kill ends like Ctrl-C: in one sentence, resumable."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    cli(prog_name="fdif")

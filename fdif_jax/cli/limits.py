@@ -1,0 +1,110 @@
+"""What a data set costs, in memory and on disk, and what is there to be had."""
+
+import math
+from pathlib import Path
+
+from fdif_jax.config import GenerateConfig
+from fdif_jax.errors import EnvironmentFault, InputError
+
+MIB, GIB = 2**20, 2**30
+# Measured with `fdif benchmark generate`: the interpreter, jax and the compiled programs; and what
+# one volume in flight needs for fields, label, files.
+BASE_BYTES = 700 * MIB
+BYTES_PER_VOXEL = 64
+# Gzipped bytes per voxel, measured at the two presets; the image of the paper setting is busier.
+IMAGE_RATIO = 0.30
+LABEL_RATIO = 0.05
+
+
+def memory_needed(config: GenerateConfig, workers: int) -> int:
+    """Bytes of memory that a run takes at its peak, estimated."""
+    return BASE_BYTES + workers * math.prod(config.grid) * BYTES_PER_VOXEL
+
+
+def disk_needed(config: GenerateConfig, tasks: int) -> int:
+    """Bytes on disk of the whole set, estimated.
+
+    Args:
+      config: what is generated.
+      tasks: labels per sample.
+    """
+    voxels = math.prod(config.grid) * (config.num_samples + config.num_val_samples)
+    return int(voxels * (IMAGE_RATIO + LABEL_RATIO * max(tasks, 1)))
+
+
+def refuse_too_large(grid: tuple[int, ...], needed: int, remedy: str) -> None:
+    """Refuses what does not fit into memory.
+
+    Args:
+      grid: (D, H, W), for the message.
+      needed: bytes.
+      remedy: a closing hint.
+
+    Raises:
+      InputError: with both numbers.
+    """
+    available = memory_available()
+    if available is not None and needed > available:
+        size = "x".join(map(str, grid))
+        raise InputError(
+            f"a grid of {size} needs about {human(needed)} of memory, {human(available)} are "
+            f"available; {remedy}"
+        )
+
+
+def memory_available() -> int | None:
+    """Bytes that this process may still take: of the machine and of its container.
+
+    None where the system does not say.
+    """
+    limits = [_meminfo(), *_cgroup_limits()]
+    known = [limit for limit in limits if limit is not None]
+    return min(known, default=None)
+
+
+def human(count: float) -> str:
+    """Bytes in MiB, GiB or TiB."""
+    if count >= 1024 * GIB:
+        return f"{count / GIB / 1024:,.1f} TiB"
+    return f"{count / GIB:.1f} GiB" if count >= GIB else f"{count / MIB:.0f} MiB"
+
+
+def require_matplotlib() -> None:
+    """Raises EnvironmentFault, naming the extra, where pictures cannot be drawn."""
+    from importlib.util import find_spec
+
+    if find_spec("matplotlib") is None:
+        raise EnvironmentFault(
+            "pictures need matplotlib: pip install 'fdif-jax[viz]', or leave out --num_visualize."
+        )
+
+
+def _meminfo() -> int | None:
+    for line in _read("/proc/meminfo").splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def _cgroup_limits() -> list[int | None]:
+    """Of control groups, version 2 and 1: the limit less what is in use."""
+    pairs = (
+        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+        (
+            "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+            "/sys/fs/cgroup/memory/memory.usage_in_bytes",
+        ),
+    )
+    found: list[int | None] = []
+    for limit, used in pairs:
+        texts = _read(limit).strip(), _read(used).strip()
+        if all(text.isdecimal() for text in texts):
+            found.append(int(texts[0]) - int(texts[1]))
+    return found
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""

@@ -1,0 +1,171 @@
+"""Options: several values after one name, and those that all generating commands share."""
+
+import dataclasses
+import re
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from fdif_jax.config import PRESETS, SMALL, GenerateConfig
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+_NUMBER = re.compile(r"-[\d.]")
+
+
+class Several(click.Option):
+    """An option that takes all values up to the next option: ``--primitives sphere cone``.
+
+    Use it with ``multiple=True`` on a ``SeveralCommand``. It may be repeated, and written
+    ``--primitives=sphere cone``.
+    """
+
+
+class SeveralCommand(click.Command):
+    """A command whose ``Several`` options work."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Spreads the values of each ``Several`` option before click sees them."""
+        names = {name for p in self.params if isinstance(p, Several) for name in p.opts}
+        return super().parse_args(ctx, spread(args, names))
+
+
+def spread(args: list[str], names: Collection[str]) -> list[str]:
+    """Rewrites ``--x a b`` to ``--x a --x b`` for every option in ``names``.
+
+    Raises:
+      click.BadOptionUsage: such an option has no value.
+    """
+    result: list[str] = []
+    current, needs_value = None, False
+    for i, token in enumerate(args):
+        if token.startswith("-") and token != "-" and not _NUMBER.match(token):
+            _refuse_empty(current, needs_value)
+            if token == "--":
+                return result + args[i:]
+            name, equals, _ = token.partition("=")
+            current = name if "--" + name[2:].replace("-", "_") in names else None
+            needs_value = current is not None and not equals
+            if not needs_value:
+                result.append(token)
+        elif current is not None:
+            result += [current, token]
+            needs_value = False
+        else:
+            result.append(token)
+    _refuse_empty(current, needs_value)
+    return result
+
+
+def _refuse_empty(name: str | None, needs_value: bool) -> None:
+    if name is not None and needs_value:
+        raise click.BadOptionUsage(name, f"Option {name!r} needs at least one value.")
+
+
+def _several(name: str, default: str, text: str) -> Callable[[Function], Function]:
+    return click.option(
+        name, cls=Several, multiple=True, metavar="NAME…", show_default=default, help=text
+    )
+
+
+def _number(name: str, text: str) -> Callable[[Function], Function]:
+    default = str(getattr(SMALL, name[2:], None))
+    return click.option(name, type=int, show_default=default, help=text)
+
+
+def _switch(name: str, text: str) -> Callable[[Function], Function]:
+    names = f"--{name}/--no_{name}"
+    return click.option(names, default=None, show_default="off", help=text)
+
+
+# No option has a default of its own: what is not given comes from the preset.
+_GENERATION = (
+    click.option(
+        "--preset",
+        type=click.Choice(list(PRESETS)),
+        default="small",
+        show_default=True,
+        help="Starting values; options override them. paper: the paper's pre-training set.",
+    ),
+    click.option("--D", "D", type=int, show_default="64", help="Depth of the grid, voxels."),
+    click.option("--H", "H", type=int, show_default="64", help="Height of the grid, voxels."),
+    click.option("--W", "W", type=int, show_default="64", help="Width of the grid, voxels."),
+    _number("--num_samples", "Training volumes."),
+    _number("--num_val_samples", "Validation volumes, numbered after the training files."),
+    _number("--min_objects", "Fewest objects in a volume."),
+    _number("--max_objects", "Most objects in a volume."),
+    _several(
+        "--primitives",
+        "sphere cylinder torus cone",
+        "Primitives to draw from; `all` for the 109. `fdif list primitives` shows them.",
+    ),
+    _several("--categories", "none", "Categories to draw from; they override --primitives."),
+    click.option(
+        "--num_classes",
+        type=int,
+        show_default="all of the pool",
+        help="Draw so many primitives at random from the pool, which is all 109 where neither "
+        "--primitives nor --categories is given.",
+    ),
+    _several("--sdf_mappers", "inverse_cube", "Distance-to-intensity functions."),
+    _several("--displacement_functions", "none", "Surface displacements."),
+    _switch("mapper_as_augmentation", "Mappers vary the image but make no classes."),
+    _switch("displacement_as_augmentation", "Displacements (and none) vary the image only."),
+    _switch("multi_task", "One label per task: shape, displacement, mapper."),
+    _number("--num_combined_unions", "Smooth unions of two primitives, each a class."),
+    click.option(
+        "--transform/--no-transform",
+        default=None,
+        show_default="on",
+        help="Rotate and shear every object.",
+    ),
+    click.option("--nnunet_format", is_flag=True, help="Write nnU-Net raw data sets."),
+    _number("--dataset_id", "nnU-Net number; the validation set takes the next."),
+    click.option("--dataset_name", show_default=SMALL.dataset_name, help="nnU-Net name."),
+    click.option("--recipe", show_default=SMALL.recipe, help="What makes the volumes."),
+    click.option("--plugin", metavar="MODULE:CATALOG", help="A catalog of your own."),
+    click.option(
+        "--seed",
+        type=int,
+        show_default="random, or that of the folder that is continued",
+        help="Of all draws; printed and recorded.",
+    ),
+    click.option(
+        "--workers",
+        type=int,
+        show_default="number of CPUs",
+        help="Samples in flight; the files do not depend on it.",
+    ),
+)
+
+
+def generation_options(function: Function) -> Function:
+    """The options that decide a data set, declared once for all commands that generate."""
+    for option in reversed(_GENERATION):
+        function = option(function)
+    return function
+
+
+def config_from(options: Mapping[str, Any]) -> GenerateConfig:
+    """The preset with every given option in its place.
+
+    Raises:
+      InputError: a number is out of range or two options exclude each other.
+    """
+    preset = PRESETS[options["preset"]]
+    fields = {field.name for field in dataclasses.fields(GenerateConfig)}
+    given = {k: v for k, v in options.items() if k in fields and v is not None and v != ()}
+    sizes = (options[axis] for axis in "DHW")
+    given["grid"] = tuple(
+        size if own is None else own for own, size in zip(sizes, preset.grid, strict=True)
+    )
+    given["layout"] = "nnunet" if options["nnunet_format"] else preset.layout
+    if given.get("primitives") or given.get("categories"):
+        given.setdefault("num_classes", None)  # the preset's number is of the preset's pool
+    return dataclasses.replace(preset, **given)
+
+
+def folder(value: str | Path | None) -> Path | None:
+    """A path that the person gave, with ~ expanded."""
+    return None if value is None else Path(value).expanduser()
