@@ -34,14 +34,14 @@ def command(
 
     A scene that `fdif generate --save_scenes` wrote gives that sample's files, byte for byte.
     """
-    from fdif_jax.synth.replay import render_scene
-
     catalog, _ = plugins.load_catalog(plugin)
     parsed = scenes.parse(_read(scene), catalog, file=scene.name)
     size = _grid(parsed, grid, scene)
     fields = len(parsed.objects) if sdf_out is not None else 0
     needed = limits.BASE_BYTES + math.prod(size) * (limits.BYTES_PER_VOXEL + 4 * fields)
     limits.refuse_too_large(size, needed, "choose a smaller one.")
+    from fdif_jax.synth.replay import render_scene
+
     image, label, sdf = render_scene(parsed, size, catalog, sdf=sdf_out is not None)
     try:
         for name, data in encode(parsed, size, image, label, scene.stem).items():
