@@ -11,35 +11,16 @@ import numpy as np
 import pytest
 
 PROGRAM = [sys.executable, "-c", "from fdif_jax.cli import main; main()", "generate"]
-OPTIONS = [
-    "--D",
-    "24",
-    "--H",
-    "20",
-    "--W",
-    "16",
-    "--num_samples",
-    "60",
-    "--num_val_samples",
-    "6",
-    "--min_objects",
-    "4",
-    "--max_objects",
-    "8",
-    "--num_classes",
-    "20",
-    "--displacement_functions",
-    "ridge",
-    "--displacement_as_augmentation",
-    "--seed",
-    "11",
-    "--save_scenes",
-]
+OPTIONS = (
+    "--D 24 --H 20 --W 16 --num_samples 60 --num_val_samples 6 --min_objects 4 --max_objects 8 "
+    "--num_classes 20 --displacement_functions ridge --displacement_as_augmentation "
+    "--seed 11 --save_scenes"
+)
 
 
 def start(out_dir, *args, hash_seed="0"):
     env = {**os.environ, "PYTHONHASHSEED": hash_seed}
-    command = [*PROGRAM, *OPTIONS, "--out_dir", str(out_dir), *args]
+    command = [*PROGRAM, *OPTIONS.split(), "--out_dir", str(out_dir), *args]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
     )
@@ -135,7 +116,7 @@ def test_a_full_disk_ends_in_one_sentence(tmp_path):
     mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
     prefix = [] if mounted else ["bash", "-c", 'ulimit -f 1; exec "$@"', "bash"]
     try:
-        command = [*prefix, *PROGRAM, *OPTIONS, "--out_dir", str(place / "d"), "--quiet"]
+        command = [*prefix, *PROGRAM, *OPTIONS.split(), "--out_dir", str(place / "d"), "--quiet"]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
         assert done.returncode == 2
         last = done.stderr.splitlines()[-1]

@@ -229,6 +229,17 @@ def test_temporary_files_of_own_samples_are_cleaned_and_no_others(tmp_path):
     assert [p.exists() for p in (stale, other, mine)] == [False, True, True]
 
 
+def test_a_shard_cleans_after_itself_before_it_starts_and_leaves_the_others_alone(tmp_path):
+    folder_of_all = tmp_path / "data/image/batch_0000"
+    folder_of_all.mkdir(parents=True)
+    (tmp_path / "generation.json").write_bytes(generation().to_bytes())
+    left = [folder_of_all / f".sample_0000{i}_x.nii.gz.{'0' * 16}.tmp" for i in range(2)]
+    for path in left:
+        path.write_text("half")
+    write(tmp_path, generation(), shard=writer.Shard(0, 2))
+    assert [path.exists() for path in left] == [False, True]
+
+
 def test_a_temporary_file_that_another_run_cleaned_is_written_again(tmp_path, monkeypatch):
     lost = []
     replace = Path.replace
