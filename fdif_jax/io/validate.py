@@ -16,8 +16,8 @@ import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
-from fdif_jax.errors import InputError
-from fdif_jax.io import datasets, manifest, nifti, resume
+from fdif_jax.io import datasets, nifti, resume
+from fdif_jax.io.continuing import refuse_unfinished
 from fdif_jax.io.datasets import Case, Declared, LabelFile
 from fdif_jax.io.layout import SampleRef, samples
 from fdif_jax.io.layouts import layout_for
@@ -63,7 +63,7 @@ def validate(path: Path, *, workers: int = 2) -> Findings:
     Raises:
       InputError: there is no data set, or it is not finished.
     """
-    _refuse_unfinished(path)
+    refuse_unfinished(path)
     found = datasets.declared(datasets.find(path))
     refs = _refs(found)
     with ThreadPoolExecutor(workers) as pool:
@@ -75,25 +75,6 @@ def validate(path: Path, *, workers: int = 2) -> Findings:
         errors.append("there are no cases")
     warnings = [text for _, warnings in results for text in warnings]
     return Findings(found.root, len(found.cases), tuple(errors), tuple(warnings))
-
-
-def _refuse_unfinished(path: Path) -> None:
-    """A folder with generation.json but no data.json: say how much is missing."""
-    if path.name == "data":
-        path = path.parent
-    generation = manifest.read(path)
-    if generation is None:
-        return
-    layout = layout_for(generation)
-    out_dir = path if layout.homes == ("",) else path.parent
-    if all((out_dir / name).exists() for name in layout.metadata()):
-        return
-    refs = tuple(samples(generation))
-    missing = resume.absent(out_dir, layout, refs)
-    raise InputError(
-        f"{path} is not finished: {missing} of {len(refs)} samples are missing; "
-        f"the fdif generate command that began it, with --out_dir {out_dir}, continues it."
-    )
 
 
 def _refs(found: Declared) -> dict[tuple[Path, ...], SampleRef]:

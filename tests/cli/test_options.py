@@ -1,5 +1,7 @@
 """Several values after one option, both spellings, presets."""
 
+import shlex
+
 import click
 import pytest
 from click.testing import CliRunner
@@ -8,6 +10,8 @@ from fdif_jax.cli import underscored
 from fdif_jax.cli.options import Several, SeveralCommand, config_from, generation_options
 from fdif_jax.config import PAPER, SMALL
 from fdif_jax.errors import InputError
+from fdif_jax.io.continuing import generate_command
+from fdif_jax.io.manifest import Classes, Generation
 
 
 @click.command(cls=SeveralCommand, context_settings={"token_normalize_func": underscored})
@@ -93,6 +97,24 @@ def test_the_presets_are_the_configurations():
 )
 def test_options_override_the_preset(args, field, value):
     assert getattr(config(args), field) == value
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        "",
+        "--preset paper --no-transform",
+        "--D 9 --nnunet_format --dataset_id 4 --dataset_name a-b --num_val_samples 3",
+        "--categories basic revolution --multi_task --num_combined_unions 2",
+        "--primitives sphere cone --num_classes 1 --displacement_functions ridge",
+    ],
+)
+def test_the_command_that_goes_on_gives_the_same_configuration(args, tmp_path):
+    original = config(args)
+    made = Generation(original, 5, Classes({}, 0, {}, "uint8"))
+    words = shlex.split(generate_command(made, tmp_path))
+    assert words[:6] == ["fdif", "generate", "--out_dir", str(tmp_path), "--seed", "5"]
+    assert config(shlex.join(words[4:])) == original
 
 
 def test_a_bad_number_is_an_input_error():
