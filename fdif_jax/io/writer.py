@@ -7,6 +7,7 @@ only cost work twice, since every file appears by a rename and with the same byt
 """
 
 import dataclasses
+import math
 import os
 import threading
 import time
@@ -178,22 +179,25 @@ class _Run:
         """Runs the workers until nothing is left, or one fails."""
         todo = iter(self.found.pending if self.found else ())
         with ThreadPoolExecutor(self.job.workers) as pool:
-            workers = [pool.submit(self.work, todo) for _ in range(self.job.workers)]
             try:
+                pool.submit(self.work, todo, 1).result()  # alone, since the first one compiles
+                workers = [pool.submit(self.work, todo) for _ in range(self.job.workers)]
                 for worker in as_completed(workers):
                     worker.result()
             finally:  # on Ctrl-C too: the samples in flight are finished, no others begun
                 self.stop.set()
 
-    def work(self, todo: Iterator[SampleRef]) -> None:
+    def work(self, todo: Iterator[SampleRef], at_most: float = math.inf) -> None:
         """One worker."""
+        made = 0
         try:
-            while not self.stop.is_set():
+            while made < at_most and not self.stop.is_set():
                 with self.lock:
                     ref = next(todo, None)
                 if ref is None:
                     return
                 self.make(ref)
+                made += 1
         except BaseException:
             self.stop.set()
             raise
