@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fdif_jax.cli import limits, plugins
+from fdif_jax.cli.compilation import keep_programs
 from fdif_jax.cli.options import config_from, folder
 from fdif_jax.config import GenerateConfig, check_seed
 from fdif_jax.errors import InputError, lookup
@@ -67,6 +68,7 @@ def make_plan(options: Mapping[str, Any]) -> Plan:
     """
     from fdif_jax.synth.recipes import make_recipe
 
+    keep_programs()
     config = config_from(options)
     workers = worker_count(options["workers"])
     shard = _shard(options)

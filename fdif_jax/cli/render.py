@@ -7,6 +7,7 @@ import click
 import numpy as np
 
 from fdif_jax.cli import limits, plugins
+from fdif_jax.cli.compilation import keep_programs
 from fdif_jax.config import check_grid
 from fdif_jax.errors import EnvironmentFault, InputError
 from fdif_jax.io import atomic, nifti
@@ -42,6 +43,7 @@ def command(
     limits.refuse_too_large(size, needed, "choose a smaller one.")
     from fdif_jax.synth.replay import render_scene
 
+    keep_programs()
     image, label, sdf = render_scene(parsed, size, catalog, sdf=sdf_out is not None)
     try:
         for name, data in encode(parsed, size, image, label, scene.stem).items():
@@ -89,5 +91,6 @@ def _grid(scene: SceneFile, given: Grid | None, path: Path) -> Grid:
 
 
 def _write_fields(path: Path, sdf: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic.staged(path) as temporary, temporary.open("wb") as file:
         np.savez(file, sdf=sdf)

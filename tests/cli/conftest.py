@@ -20,17 +20,29 @@ class FakeRecipe:
     def produce(self, split, index):
         rng = np.random.default_rng([self.seed, int(split == "validation"), index])
         tasks = self.classes.tasks
-        shape = (*self.config.grid, len(tasks)) if tasks else self.config.grid
+        label = rng.integers(0, 2, self.config.grid)
+        if tasks:
+            label = np.stack([label] * len(tasks), axis=-1)
         return types.SimpleNamespace(
             image=rng.integers(0, 129, self.config.grid, dtype=np.uint8),
-            label=rng.integers(0, 2, shape).astype(self.classes.dtype),
+            label=label.astype(self.classes.dtype),
             scene=lambda: {"grid": list(self.config.grid), "objects": []},
         )
 
 
 @pytest.fixture
 def fake_recipe(monkeypatch):
-    monkeypatch.setattr("fdif_jax.synth.recipes.make_recipe", FakeRecipe, raising=False)
+    monkeypatch.setattr("fdif_jax.synth.recipes.make_recipe", FakeRecipe)
+
+
+@pytest.fixture(params=["stand-in", pytest.param("rendered", marks=pytest.mark.slow)])
+def voxels(request, monkeypatch):
+    """Runs a test with stand-in voxels in the fast tier, and rendered ones in the slow tier.
+
+    Each configuration is compiled anew, which takes ten seconds.
+    """
+    if request.param == "stand-in":
+        monkeypatch.setattr("fdif_jax.synth.recipes.make_recipe", FakeRecipe)
 
 
 @pytest.fixture

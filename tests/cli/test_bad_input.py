@@ -5,8 +5,6 @@ import json
 import pytest
 from conftest import assert_one_sentence
 
-pytestmark = pytest.mark.usefixtures("fake_recipe")
-
 BAD_OPTIONS = [
     # unknown names, with the nearest
     ("--primitives sphear", "unknown primitive 'sphear'", "did you mean 'sphere'?"),

@@ -50,6 +50,7 @@ def labels(out_dir: Path) -> list[str]:
         pytest.param(HYBRID, 18, id="hybrid"),
     ],
 )
+@pytest.mark.usefixtures("voxels")
 def test_monai_command_lines(tmp_path, args, classes):
     out_dir = generate(tmp_path / "d", args)
     names = labels(out_dir)
@@ -58,6 +59,7 @@ def test_monai_command_lines(tmp_path, args, classes):
     assert validate(out_dir).errors == ()
 
 
+@pytest.mark.usefixtures("voxels")
 def test_the_paper_line_and_the_preset_give_the_same_files(tmp_path):
     trees = []
     for i, args in enumerate((PAPER_LINE, "--preset paper")):
@@ -67,12 +69,14 @@ def test_the_paper_line_and_the_preset_give_the_same_files(tmp_path):
     assert len(trees[0]) == 4
 
 
+@pytest.mark.usefixtures("fake_recipe")
 def test_ten_classes_are_drawn_from_all(tmp_path):
     names = labels(generate(tmp_path / "d", "--num_classes 10"))[1:]
     assert len(names) == 10
     assert set(names) - {f"{n} + inverse_cube" for n in ("Sphere", "Cylinder", "Torus", "Cone")}
 
 
+@pytest.mark.usefixtures("fake_recipe")
 def test_hybrid_classes_are_in_the_stated_order(tmp_path):
     names = labels(generate(tmp_path / "d", HYBRID))[1:]
     assert names[:3] == [
@@ -83,6 +87,7 @@ def test_hybrid_classes_are_in_the_stated_order(tmp_path):
     assert names[6] == "Sphere + displacement(perlin_amp_0.01_scale_30.0) + inverse_cube"
 
 
+@pytest.mark.usefixtures("voxels")
 def test_multi_task(tmp_path):
     out_dir = generate(tmp_path / "d", f"{HYBRID} --multi_task")
     record = json.loads((out_dir / "data/data.json").read_text())
@@ -95,6 +100,7 @@ def test_multi_task(tmp_path):
     assert validate(out_dir).errors == ()
 
 
+@pytest.mark.usefixtures("voxels")
 def test_nnunet_with_validation(tmp_path):
     args = "--nnunet_format --dataset_id 999 --dataset_name SDFSynthetic --num_val_samples 1"
     out_dir = generate(tmp_path / "outputs", args)
@@ -107,6 +113,7 @@ def test_nnunet_with_validation(tmp_path):
         assert validate(out_dir / name).errors == ()
 
 
+@pytest.mark.usefixtures("voxels")
 def test_nnunet_multi_task(tmp_path):
     out_dir = generate(tmp_path / "outputs", f"{HYBRID} --multi_task --nnunet_format")
     home = out_dir / "Dataset999_SDFSynthetic"
@@ -118,6 +125,7 @@ def test_nnunet_multi_task(tmp_path):
     assert validate(home).errors == ()
 
 
+@pytest.mark.usefixtures("voxels")
 def test_validation_samples(tmp_path):
     out_dir = generate(tmp_path / "d", "--num_val_samples 3")
     record = json.loads((out_dir / "data/data.json").read_text())
@@ -127,6 +135,7 @@ def test_validation_samples(tmp_path):
     assert len(contents) == 5
 
 
+@pytest.mark.usefixtures("fake_recipe")
 def test_pictures(tmp_path):
     out_dir = generate(tmp_path / "d", "--num_visualize 10")
     pictures = sorted((out_dir / "visualizations").iterdir())
@@ -135,6 +144,7 @@ def test_pictures(tmp_path):
 
 
 SCENES = {
+    "three-objects": "--min_objects 3 --max_objects 3",  # one shape, so one program
     "default": "",
     "paper": "--preset paper",
     "multi-task": f"{HYBRID} --multi_task --num_val_samples 1",
@@ -144,8 +154,19 @@ SCENES = {
 }
 
 
-@pytest.mark.parametrize("layout", ["", "--nnunet_format"], ids=["monai", "nnunet"])
-@pytest.mark.parametrize("args", SCENES.values(), ids=SCENES)
+@pytest.mark.parametrize(
+    ("args", "layout"),
+    [
+        pytest.param(
+            args,
+            layout,
+            marks=() if name + layout == "three-objects" else pytest.mark.slow,
+            id=name + layout,
+        )
+        for name, args in SCENES.items()
+        for layout in ("", "--nnunet_format")
+    ],
+)
 def test_saved_scenes_render_to_the_same_bytes(tmp_path, args, layout):
     out_dir = generate(tmp_path / "d", f"--save_scenes {args} {layout}")
     rendered = tmp_path / "rendered"

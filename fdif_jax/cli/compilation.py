@@ -1,0 +1,19 @@
+"""Compiled programs kept in the user's cache folder: the second start need not wait for XLA."""
+
+import os
+
+import platformdirs
+
+
+def keep_programs() -> None:
+    """Turns on jax's persistent compilation cache, unless the person has set one up.
+
+    ``JAX_COMPILATION_CACHE_DIR`` chooses another folder; an empty one turns it off.
+    """
+    import jax
+
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ or jax.config.jax_compilation_cache_dir:
+        return
+    folder = platformdirs.user_cache_path("fdif-jax") / "programs"
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
