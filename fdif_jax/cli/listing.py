@@ -72,7 +72,7 @@ def displacements(as_json: bool, plugin: str | None) -> None:
 
 
 def _catalog(plugin: str | None) -> Any:
-    from fdif_jax.cli.plugins import load_catalog
+    from fdif_jax.synth.plugins import load_catalog
 
     return load_catalog(plugin)[0]
 

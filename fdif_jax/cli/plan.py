@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fdif_jax.cli import limits, plugins
-from fdif_jax.cli.compilation import keep_programs
+from fdif_jax.cli import limits
 from fdif_jax.cli.options import config_from, folder
+from fdif_jax.compilation import keep_programs
 from fdif_jax.config import GenerateConfig, check_seed
 from fdif_jax.errors import InputError, lookup
 from fdif_jax.io import folder as io_folder
@@ -23,6 +23,7 @@ from fdif_jax.io.layout import Layout
 from fdif_jax.io.layouts import layout_for
 from fdif_jax.io.manifest import Classes, Generation
 from fdif_jax.io.writer import WHOLE, Shard
+from fdif_jax.synth.plugins import load_catalog
 
 if TYPE_CHECKING:
     from fdif_jax.synth.catalog import Catalog
@@ -74,7 +75,7 @@ def make_plan(options: Mapping[str, Any]) -> Plan:
     shard = _shard(options)
     out_dir = folder(options["out_dir"]) or _default_out_dir(config)
     seed = _seed(options, config, out_dir)
-    catalog, plugin_hash = plugins.load_catalog(config.plugin)
+    catalog, plugin_hash = load_catalog(config.plugin)
     config = canonical(config, catalog)
     recipe = make_recipe(config, seed, catalog)
     generation = Generation(config, seed, Classes.of(recipe.classes), plugin_hash)

@@ -6,14 +6,15 @@ from pathlib import Path
 import click
 import numpy as np
 
-from fdif_jax.cli import limits, plugins
-from fdif_jax.cli.compilation import keep_programs
+from fdif_jax.cli import limits
+from fdif_jax.compilation import keep_programs
 from fdif_jax.config import check_grid
 from fdif_jax.errors import EnvironmentFault, InputError
 from fdif_jax.io import atomic, nifti
 from fdif_jax.io import scene as scenes
 from fdif_jax.io.layout import volumes
 from fdif_jax.io.scene import SceneFile
+from fdif_jax.synth.plugins import load_catalog
 
 Grid = tuple[int, int, int]
 
@@ -35,7 +36,7 @@ def command(
 
     A scene that `fdif generate --save_scenes` wrote gives that sample's files, byte for byte.
     """
-    catalog, _ = plugins.load_catalog(plugin)
+    catalog, _ = load_catalog(plugin)
     parsed = scenes.parse(_read(scene), catalog, file=scene.name)
     size = _grid(parsed, grid, scene)
     fields = len(parsed.objects) if sdf_out is not None else 0

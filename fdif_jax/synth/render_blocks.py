@@ -28,7 +28,6 @@ from fdif_jax.synth.render import (
     part_matrices,
 )
 
-
 _NOBODY = np.uint32(2**32 - 1)
 
 

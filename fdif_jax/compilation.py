@@ -4,6 +4,9 @@ import os
 
 import platformdirs
 
+SHORTEST_KEPT = 0.1
+"""Seconds: programs that compile faster are not worth a file."""
+
 
 def keep_programs() -> None:
     """Turns on jax's persistent compilation cache, unless the person has set one up.
@@ -16,4 +19,4 @@ def keep_programs() -> None:
         return
     folder = platformdirs.user_cache_path("fdif-jax") / "programs"
     jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", SHORTEST_KEPT)
