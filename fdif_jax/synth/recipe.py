@@ -65,7 +65,7 @@ class Recipe:
         def sample(split_key: Array, index: Array) -> Any:
             return self.sample(jax.random.fold_in(split_key, index))
 
-        return jit(sample), jit(self.render)
+        return jit(sample, light=True), jit(self.render)
 
     @functools.cached_property
     def batch_program(self) -> Callable[[Array, Array], tuple[Array, Array]]:

@@ -187,12 +187,14 @@ def _reached(
     matrices = part_matrices(thing)
     middles = blocks.middles()
 
-    def lowest(index: int) -> Array:
+    def lowest(index: Array) -> Array:
         local = ops.affine(matrices[index], *middles)
         reach = bounds.extent(matrices[index], blocks.half)
         return bounds.lowest_distance(catalog, part(thing, index), thickness[index], local, reach)
 
-    low = join_parts(thing, lowest) + jnp.asarray(minima)[thing.displacement]
+    # Both solids, even where there is one: a loop compiles the formulas once.
+    low = lax.map(lowest, jnp.arange(MAX_PARTS))
+    low = join_parts(thing, low.__getitem__) + jnp.asarray(minima)[thing.displacement]
     reach = jnp.asarray([mapper.reach for mapper in catalog.mapper_rows], jnp.float32)
     present = thing.parts > 0
     near = (low <= 0.0) & present

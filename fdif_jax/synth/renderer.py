@@ -42,11 +42,6 @@ def resolve_path(path: Path) -> Path:
     return "blocks" if jax.default_backend() == "cpu" else "dense"
 
 
-def compile_options() -> dict[str, Any] | None:
-    """Options for jit on this platform."""
-    return CPU_OPTIONS if jax.default_backend() == "cpu" else None
-
-
 def make_renderer(
     catalog: Catalog, grid: Grid, label_dtype: np.dtype, *, path: Path = "auto"
 ) -> Callable[[Scene], Rendered]:
@@ -109,6 +104,14 @@ def volume_program(
     return volume
 
 
-def jit(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``jax.jit`` with this platform's options."""
-    return jax.jit(function, compiler_options=compile_options())
+def jit(function: Callable[..., Any], *, light: bool = False) -> Callable[..., Any]:
+    """``jax.jit`` with this platform's options.
+
+    Args:
+      function: traceable.
+      light: it has little to compute: a quick compilation is worth more than quick code.
+    """
+    if jax.default_backend() != "cpu":
+        return jax.jit(function)
+    quick = {"xla_backend_optimization_level": 1} if light else {}
+    return jax.jit(function, compiler_options=CPU_OPTIONS | quick)

@@ -4,7 +4,7 @@ Ranges are rows beside the catalog's rows, so that one vectorised draw serves al
 class does not use is drawn and ignored. Source: the registry of arXiv:2603.23199's public code.
 """
 
-from collections.abc import Iterator
+import itertools
 from typing import NamedTuple
 
 import jax
@@ -127,10 +127,12 @@ def _times(entry: tuple[str, float, float], factor: float) -> tuple[float, float
 def draw_shape(key: Array, row: Array, table: Ranges) -> Shape:
     """One primitive of the catalog's row number ``row``."""
     table = Ranges(*(jnp.asarray(_float32(column))[row] for column in table))
-    keys: Iterator[Array] = iter(jax.random.split(key, 12))
+    width = table.custom.shape[0]
+    # All numbers at once: each call of a generator is a large program of its own.
+    shares = iter(jax.random.uniform(key, (8 + 2 * MAX_SIDES + width,)))
 
-    def draw(bounds: Array, shape: tuple[int, ...] = ()) -> Array:
-        return _between(jax.random.uniform(next(keys), shape), bounds[..., 0], bounds[..., 1])
+    def draw(bounds: Array) -> Array:
+        return _between(next(shares), bounds[0], bounds[1])
 
     radius, offset, half_height = draw(table.radius), draw(table.offset), draw(table.half_height)
     radius, offset = (
@@ -141,43 +143,44 @@ def draw_shape(key: Array, row: Array, table: Ranges) -> Shape:
     other = draw(table.radius)
     other = jnp.where(table.polygon_floor > 0.0, table.polygon_floor, other)
     low, high = jnp.minimum(radius, other), jnp.maximum(radius, other)
+    second_scale, pointiness = draw(table.second_scale), draw(table.pointiness)
+    onion_ratio = draw(table.onion_ratio)
+    angles, radii = (
+        jnp.stack(list(itertools.islice(shares, MAX_SIDES))) for _ in ("angles", "radii")
+    )
     return Shape(
         program=table.program,
         radius=radius,
         offset=offset,
         half_height=half_height,
         taper=table.taper,
-        second_scale=draw(table.second_scale),
+        second_scale=second_scale,
         neck=neck,
         points=table.sides.astype(jnp.float32),
-        pointiness=draw(table.pointiness),
-        vertices=_sector_polygon(next(keys), next(keys), table.sides, low, high),
-        onion_ratio=draw(table.onion_ratio),
-        custom=draw(table.custom, table.custom.shape[:1]),
+        pointiness=pointiness,
+        vertices=_sector_polygon(angles, radii, table.sides, low, high),
+        onion_ratio=onion_ratio,
+        custom=_between(jnp.stack(list(shares)), table.custom[:, 0], table.custom[:, 1]),
     )
 
 
-def _sector_polygon(angle_key: Array, radius_key: Array, sides: Array, low: Array, high: Array):
+def _sector_polygon(angles: Array, radii: Array, sides: Array, low: Array, high: Array) -> Array:
     """(MAX_SIDES, 2): vertex i of n at a random angle of its sector and a random radius."""
     index = jnp.arange(MAX_SIDES)
     index = jnp.where(index < sides, index, 0)
-    share = jax.random.uniform(angle_key, (MAX_SIDES,))[index]
-    radius = _between(jax.random.uniform(radius_key, (MAX_SIDES,))[index], low, high)
-    angle = 2.0 * jnp.pi * (index.astype(jnp.float32) + share) / sides.astype(jnp.float32)
+    radius = _between(radii[index], low, high)
+    turn = (index.astype(jnp.float32) + angles[index]) / sides.astype(jnp.float32)
+    angle = 2.0 * jnp.pi * turn
     return jnp.stack([radius * jnp.cos(angle), radius * jnp.sin(angle)], axis=-1)
 
 
 def draw_rotation(key: Array) -> Array:
     """(3, 3): Rz(c) Ry(b) Rx(a), each angle uniform in (-pi, pi)."""
-    a, b, c = jax.random.uniform(key, (3,), minval=-jnp.pi, maxval=jnp.pi)
-    (sa, sb, sc), (ca, cb, cc) = (
-        (jnp.sin(a), jnp.sin(b), jnp.sin(c)),
-        (
-            jnp.cos(a),
-            jnp.cos(b),
-            jnp.cos(c),
-        ),
-    )
+    return _rotation(jax.random.uniform(key, (3,), minval=-jnp.pi, maxval=jnp.pi))
+
+
+def _rotation(angles: Array) -> Array:
+    (sa, sb, sc), (ca, cb, cc) = jnp.sin(angles), jnp.cos(angles)
     return jnp.stack(
         [
             jnp.stack([cc * cb, cc * sb * sa - sc * ca, cc * sb * ca + sc * sa]),
@@ -196,14 +199,12 @@ def draw_placement(key: Array, grid: Grid, *, transform: bool, centred: bool) ->
       transform: whether to rotate and shear.
       centred: no translation.
     """
-    place_key, turn_key, shear_key = jax.random.split(key, 3)
-    extent = jnp.asarray(grid.shape[::-1], jnp.float32)
-    shift = jax.random.uniform(place_key, (3,), minval=-TRANSLATION, maxval=TRANSLATION) * extent
+    moves, angles, shears = jax.random.uniform(key, (3, 3), minval=-1.0, maxval=1.0)
+    shift = TRANSLATION * moves * jnp.asarray(grid.shape[::-1], jnp.float32)
     shift = jnp.zeros_like(shift) if centred else shift
     if not transform:
         return jnp.concatenate([jnp.eye(3), -shift[:, None]], axis=1)
-    unshear = _inverse_shear(*jax.random.uniform(shear_key, (3,), minval=-SHEAR, maxval=SHEAR))
-    linear = times(unshear, draw_rotation(turn_key).T)
+    linear = times(_inverse_shear(*(SHEAR * shears)), _rotation(jnp.pi * angles).T)
     return jnp.concatenate([linear, -times(linear, shift[:, None])], axis=1)
 
 

@@ -13,7 +13,7 @@ from fdif_jax.synth import measure, sampling
 from fdif_jax.synth.blocks import Blocks
 from fdif_jax.synth.catalog import Catalog
 from fdif_jax.synth.labels import ClassTable
-from fdif_jax.synth.params import MAX_PARTS, Scene, Shape
+from fdif_jax.synth.params import MAX_PARTS, Scene
 
 UNION_WIDTH = (0.01, 0.15)
 """Of a smooth union's crease, as a share of the grid's smallest size."""
@@ -113,29 +113,30 @@ def _draw_object(
     choices: Choices,
     rules: SceneRules,
 ) -> Scene:
-    shape_key, place_key, displacement_key, mapper_key = jax.random.split(key, 4)
+    pick_key, place_key, *shape_keys = jax.random.split(key, 2 + MAX_PARTS)
+    shares = jax.random.uniform(pick_key, (2,))
 
-    def pick(key: Array, pool: np.ndarray, of_choice: np.ndarray) -> Array:
+    def pick(share: Array, pool: np.ndarray, of_choice: np.ndarray) -> Array:
         if len(pool) == 0:
             return jnp.asarray(of_choice)[choice]
-        return jnp.asarray(pool)[jax.random.randint(key, (), 0, len(pool))]
+        index = jnp.floor(share * np.float32(len(pool))).astype(jnp.int32)
+        return jnp.asarray(pool)[jnp.minimum(index, len(pool) - 1)]
 
     rows = jnp.asarray(choices.parts)[choice]
-    shapes = [
-        sampling.draw_shape(jax.random.fold_in(shape_key, i), rows[i], table)
-        for i in range(MAX_PARTS)
-    ]
+    shape = jax.vmap(lambda key, row: sampling.draw_shape(key, row, table))(
+        jnp.stack(shape_keys), rows
+    )
     place = sampling.draw_placement(
         place_key, grid, transform=rules.transform, centred=rules.centred
     )
     return Scene(
-        shape=Shape(*(jnp.stack(field) for field in zip(*shapes, strict=True))),
+        shape=shape,
         local_from_world=place,
         second_from_first=jnp.eye(3, 4),
         parts=jnp.where(present, jnp.asarray(choices.part_count)[choice], 0),
         k=jnp.float32(1.0),
-        displacement=pick(displacement_key, choices.any_displacement, choices.displacement),
-        mapper=pick(mapper_key, choices.any_mapper, choices.mapper),
+        displacement=pick(shares[0], choices.any_displacement, choices.displacement),
+        mapper=pick(shares[1], choices.any_mapper, choices.mapper),
         label=jnp.asarray(choices.ids)[choice],
     )
 
