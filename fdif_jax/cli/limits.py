@@ -7,13 +7,15 @@ from fdif_jax.config import GenerateConfig
 from fdif_jax.errors import EnvironmentFault, InputError
 
 MIB, GIB = 2**20, 2**30
-# Measured with `fdif benchmark generate`: the interpreter, jax and the compiled programs; and what
-# one volume in flight needs for fields, label, files.
+# Peak memory of `fdif generate`, cold: 716 MiB at 64^3, 748 MiB at 96^3 and 936 MiB at 192^3 (the
+# paper's objects, two volumes in flight), 878 MiB at 128^3 with two tasks; 500 MiB of it is there
+# only while programs are compiled. Rounded up.
 BASE_BYTES = 700 * MIB
-BYTES_PER_VOXEL = 64
-# Gzipped bytes per voxel, measured at the two presets; the image of the paper setting is busier.
-IMAGE_RATIO = 0.30
-LABEL_RATIO = 0.05
+BYTES_PER_VOXEL = 40
+# Gzipped bytes per voxel: 0.23 and 0.035 with 2 to 5 objects in 64^3, 0.34 and 0.11 with 20 in
+# 96^3; the image needs more the more surfaces it holds, up to noise.
+_IMAGE_RATIO = (0.20, 0.007, 0.5)
+_LABEL_RATIO = (0.02, 0.0045, 0.3)
 
 
 def memory_needed(config: GenerateConfig, workers: int) -> int:
@@ -29,7 +31,11 @@ def disk_needed(config: GenerateConfig, tasks: int) -> int:
       tasks: labels per sample.
     """
     voxels = math.prod(config.grid) * (config.num_samples + config.num_val_samples)
-    return int(voxels * (IMAGE_RATIO + LABEL_RATIO * max(tasks, 1)))
+    objects = (config.min_objects + config.max_objects) / 2
+    image, label = (
+        min(start + slope * objects, most) for start, slope, most in (_IMAGE_RATIO, _LABEL_RATIO)
+    )
+    return int(voxels * (image + label * max(tasks, 1)))
 
 
 def refuse_too_large(grid: tuple[int, ...], needed: int, remedy: str) -> None:
