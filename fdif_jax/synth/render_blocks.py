@@ -174,7 +174,8 @@ def _thickness(catalog: Catalog, blocks: Blocks, thing: Scene) -> Array:
 
     def of(index: Array) -> Array:
         shape = part(thing, index)
-        shape = shape._replace(onion_ratio=shape.onion_ratio * (index < thing.parts))
+        ratio = jnp.where(index < thing.parts, shape.onion_ratio, 0.0)
+        shape = shape._replace(onion_ratio=ratio)
         return measure.shell_thickness(catalog, blocks, shape, matrices[index])
 
     return lax.map(of, jnp.arange(MAX_PARTS))

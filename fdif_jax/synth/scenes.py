@@ -169,7 +169,7 @@ def _place_unions(
         low, high = (bound * min(grid.shape) for bound in UNION_WIDTH)
         axis = jax.random.randint(keys[3], (), 0, 3)
         share = jax.random.uniform(keys[4], minval=UNION_SHIFT[0], maxval=UNION_SHIFT[1])
-        shift = share * jnp.sum(jnp.abs(depths)) * (jnp.arange(3) == axis)
+        shift = jnp.where(jnp.arange(3) == axis, share * jnp.sum(jnp.abs(depths)), 0.0)
         # Records know one frame for a union, that of its first solid: turn the union into it.
         return thing._replace(
             local_from_world=sampling.times(back[0], thing.local_from_world),
