@@ -1,0 +1,41 @@
+"""What every test runs under: strict dtypes, full float32 products, a warm compilation cache."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import jax
+import platformdirs
+from hypothesis import settings
+
+# Programs that a run before this one compiled; without them the suite takes about twice as long.
+_CACHE = "JAX_COMPILATION_CACHE_DIR"
+
+
+def _cache_folder() -> str:
+    for root in (platformdirs.user_cache_dir("fdif-jax"), tempfile.gettempdir() + "/fdif-jax"):
+        folder = Path(root) / "tests"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK):
+            return str(folder)
+    return tempfile.mkdtemp(prefix="fdif-jax-tests-")
+
+
+# In the environment, so that the processes which tests start find them too.
+os.environ.setdefault(_CACHE, _cache_folder())
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+jax.config.update("jax_compilation_cache_dir", os.environ[_CACHE])
+jax.config.update("jax_platforms", os.environ["JAX_PLATFORMS"])
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_default_matmul_precision", "highest")
+
+# The same examples in every run: a red test stays red until the code changes.
+settings.register_profile(
+    "repeatable", derandomize=True, database=None, deadline=None, max_examples=25
+)
+settings.load_profile("repeatable")
