@@ -29,7 +29,7 @@ def star(u: Array, v: Array, *, points: Array, pointiness: Array, radius: Array)
       u: first coordinate.
       v: second coordinate.
       points: number of spikes, 3 to 8; a float, so that all stars share one program.
-      pointiness: 0 is the regular polygon, towards 1 the spikes thin out.
+      pointiness: 1 is the regular polygon; towards 0 the spikes thin out to lines.
       radius: centre to tip, voxels.
 
     Source: I. Quilez, "2D distance functions", sdStar.
