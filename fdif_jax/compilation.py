@@ -15,7 +15,7 @@ def keep_programs() -> None:
     """
     import jax
 
-    if "JAX_COMPILATION_CACHE_DIR" in os.environ or jax.config.jax_compilation_cache_dir:
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ or jax.config.read("jax_compilation_cache_dir"):
         return
     folder = platformdirs.user_cache_path("fdif-jax") / "programs"
     jax.config.update("jax_compilation_cache_dir", str(folder))

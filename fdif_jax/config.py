@@ -119,8 +119,10 @@ class GenerateConfig:
                 f"configuration has unknown keys {', '.join(unknown)}; "
                 f"allowed: {', '.join(sorted(fields))}."
             )
-        lists = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items()}
-        return cls(**lists)
+        values: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in record.items()
+        }
+        return cls(**values)
 
 
 def check_grid(grid: tuple[int, int, int]) -> None:

@@ -42,23 +42,23 @@ class Grid:
     @classmethod
     def voxels(cls, shape: tuple[int, int, int]) -> "Grid":
         """One sample per voxel; index ``k`` lies at ``k - D/2``, so the last at ``D/2 - 1``."""
-        return cls(shape, tuple(-size / 2 for size in shape), (1.0, 1.0, 1.0))
+        depth, height, width = shape
+        return cls(shape, (-depth / 2, -height / 2, -width / 2), (1.0, 1.0, 1.0))
 
     @classmethod
     def centred(cls, shape: tuple[int, int, int], scale: float) -> "Grid":
         """``D`` samples from ``-D/2 * scale`` to ``D/2 * scale``, both ends included."""
-        return cls(
-            shape,
-            tuple(-size / 2 * scale for size in shape),
-            tuple(size * scale / (size - 1) for size in shape),
-        )
+        ends = [-size / 2 * scale for size in shape]
+        steps = [size * scale / (size - 1) for size in shape]
+        return cls(shape, (ends[0], ends[1], ends[2]), (steps[0], steps[1], steps[2]))
 
     @property
     def largest(self) -> tuple[float, float, float]:
         """The largest coordinate on each axis, (z, y, x)."""
-        return tuple(
+        z, y, x = (
             o + s * (n - 1) for o, s, n in zip(self.origin, self.step, self.shape, strict=True)
         )
+        return z, y, x
 
     def points(self, start: tuple = (0, 0, 0), size: tuple | None = None) -> Points:
         """Coordinates of a box of samples, as rows that broadcast to its (d, h, w).

@@ -6,7 +6,8 @@ from jax import Array
 
 def affine(matrix: Array, x: Array, y: Array, z: Array) -> tuple[Array, Array, Array]:
     """The points under a 3x4 matrix that acts on the column (x, y, z, 1)."""
-    return tuple(m[0] * x + m[1] * y + m[2] * z + m[3] for m in (matrix[0], matrix[1], matrix[2]))
+    u, v, w = (row[0] * x + row[1] * y + row[2] * z + row[3] for row in matrix)
+    return u, v, w
 
 
 def smooth_union(first: Array, second: Array, *, k: Array) -> Array:

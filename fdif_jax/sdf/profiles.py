@@ -71,7 +71,7 @@ def polygon(u: Array, v: Array, *, vertices: Array) -> Array:
     u, v, table = lax.optimization_barrier((u, v, _edges(vertices)))
     edges = [Edge(*row) for row in table]
     above = [v >= edge.v for edge in edges]
-    squared, winding = jnp.inf, 0.0
+    squared, winding = jnp.full_like(u, jnp.inf), jnp.zeros_like(u)
     for edge, starts_above, ends_above in zip(edges, above, above[1:] + above[:1], strict=True):
         along = jnp.abs(u * edge.along_u + v * edge.along_v + edge.along_0)
         beyond = jnp.maximum(along - edge.half_length, 0.0)

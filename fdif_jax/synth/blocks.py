@@ -22,7 +22,8 @@ class Blocks:
     @property
     def counts(self) -> tuple[int, int, int]:
         """Blocks on each axis."""
-        return tuple(math.ceil(n / e) for n, e in zip(self.grid.shape, self.edge, strict=True))
+        z, y, x = (math.ceil(n / e) for n, e in zip(self.grid.shape, self.edge, strict=True))
+        return z, y, x
 
     @property
     def group(self) -> int:
@@ -55,9 +56,8 @@ class Blocks:
 
     def first_index(self, block: Array) -> tuple[Array, Array, Array]:
         """Index (z, y, x) of the first voxel of each block."""
-        _, rows, columns = self.counts
-        where = block // (rows * columns), block // columns % rows, block % columns
-        return tuple(w * e for w, e in zip(where, self.edge, strict=True))
+        (_, rows, columns), (d, h, w) = self.counts, self.edge
+        return block // (rows * columns) * d, block // columns % rows * h, block % columns * w
 
     def middles(self) -> Points:
         """One sample of each block, near its middle and inside the grid, as three (total,)."""

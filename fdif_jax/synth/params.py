@@ -1,8 +1,9 @@
 """What is drawn for a volume: pytrees of numbers that cross jit. Lengths are in voxels."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from jax import Array
+Leaf = Any
+"""A jax array, traced or not, or a numpy array or scalar: a scene is made on both sides."""
 
 MAX_SIDES = 9
 """Vertices of the largest polygon; smaller ones repeat their first vertex."""
@@ -21,27 +22,27 @@ class Shape(NamedTuple):
     Leading axes are those of the collection it is in.
     """
 
-    program: Array
+    program: Leaf
     """int32: index into ``Catalog.programs``."""
-    radius: Array
+    radius: Leaf
     """Of a sphere, a cone's base, a circle, a star's tips; an octahedron's size."""
-    offset: Array
+    offset: Leaf
     """Of a revolution: from the axis to the profile's origin."""
-    half_height: Array
-    taper: Array
+    half_height: Leaf
+    taper: Leaf
     """int32: index into ``TAPERS``."""
-    second_scale: Array
+    second_scale: Leaf
     """Of the cross-section, at the top of a cone taper, at the neck of a kneed one."""
-    neck: Array
+    neck: Leaf
     """Height at which the two lines of a kneed taper meet."""
-    points: Array
+    points: Leaf
     """Spikes of a star, sides of a polygon; as a float."""
-    pointiness: Array
-    vertices: Array
+    pointiness: Leaf
+    vertices: Leaf
     """(MAX_SIDES, 2)."""
-    onion_ratio: Array
+    onion_ratio: Leaf
     """Thickness of a shell over the depth of its profile; 0 for a filled prism."""
-    custom: Array
+    custom: Leaf
     """(catalog.custom_width,): parameters of primitives that a person added."""
 
 
@@ -50,17 +51,17 @@ class Scene(NamedTuple):
 
     shape: Shape
     """(N, MAX_PARTS): an object is one solid, or the smooth union of two."""
-    local_from_world: Array
+    local_from_world: Leaf
     """(N, 3, 4): into the frame of the first solid; acts on the column (x, y, z, 1)."""
-    second_from_first: Array
+    second_from_first: Leaf
     """(N, 3, 4): from the first solid's frame into the second's."""
-    parts: Array
+    parts: Leaf
     """(N,) int32: 1 or 2 solids; 0 marks an empty slot, and empty slots come last."""
-    k: Array
+    k: Leaf
     """(N,): width of the smooth union's crease."""
-    displacement: Array
+    displacement: Leaf
     """(N,) int32: index into ``Catalog.displacements``, 0 is none."""
-    mapper: Array
+    mapper: Leaf
     """(N,) int32: index into ``Catalog.mappers``."""
-    label: Array
+    label: Leaf
     """(N, tasks) int32: the class id of each task."""

@@ -68,7 +68,7 @@ class Recipe:
         return jit(sample, light=True), jit(self.render)
 
     @functools.cached_property
-    def batch_program(self) -> Callable[[Array, Array], tuple[Array, Array]]:
+    def batch_program(self) -> Callable[[Array, np.ndarray], tuple[Array, Array]]:
         """From (split key, indices) to a batch of images and labels, as one program.
 
         No step of it returns to the host: what an accelerator wants. ``lax.map``, not ``vmap``:

@@ -48,7 +48,7 @@ class Reached(NamedTuple):
     """Block numbers: first those it may lie in, then those it only shines on."""
     near: Array
     """How many it may lie in."""
-    count: Array
+    total: Array
 
 
 def displacement_minima(catalog: Catalog, blocks: Blocks) -> Array:
@@ -74,7 +74,11 @@ def fits(blocks: Blocks, slots: int) -> bool:
 
 
 def render_blocks(
-    catalog: Catalog, blocks: Blocks, minima: Array, scene: Scene, label_dtype: jnp.dtype
+    catalog: Catalog,
+    blocks: Blocks,
+    minima: Array | np.ndarray,
+    scene: Scene,
+    label_dtype: jnp.dtype,
 ) -> Rendered:
     """Renders a scene block by block; the result of ``render_dense``, but for rounding.
 
@@ -131,7 +135,7 @@ def _evaluate(
         return intensity, masks, count + jnp.sum(inside, dtype=jnp.int32)
 
     state = canvas.intensity, canvas.masks, jnp.int32(0)
-    steps = _steps(blocks, reached.count)
+    steps = _steps(blocks, reached.total)
     intensity, masks, count = lax.fori_loop(0, steps, step, state)
     return canvas._replace(intensity=intensity, masks=masks), count
 
@@ -182,7 +186,7 @@ def _thickness(catalog: Catalog, blocks: Blocks, thing: Scene) -> Array:
 
 
 def _reached(
-    catalog: Catalog, blocks: Blocks, minima: Array, thing: Scene, thickness: Array
+    catalog: Catalog, blocks: Blocks, minima: Array | np.ndarray, thing: Scene, thickness: Array
 ) -> Reached:
     """Lists the blocks whose distance to the object may be within the mapper's reach."""
     matrices = part_matrices(thing)

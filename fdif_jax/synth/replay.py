@@ -19,8 +19,6 @@ from fdif_jax.synth.table import Primitive
 
 Record = Mapping[str, Any]
 Row = Primitive | CustomPrimitive
-
-_IDENTITY = ((1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0))
 _RADIUS = {"star": "star_radius", "octahedron": "size"}
 
 
@@ -40,49 +38,31 @@ class SceneFile(Protocol):
         """Empty where the label has no task axis."""
 
 
-def scene_from_records(
-    records: Sequence[Record], catalog: Catalog, *, slots: int | None = None
-) -> Scene:
+def scene_from_records(records: Sequence[Record], catalog: Catalog) -> Scene:
     """Arrays of checked records (``io.scene`` checks them).
 
     Args:
       records: objects in painting order; ``class_id`` is an id, or a list with one per task.
       catalog: names are canonical.
-      slots: room for objects; as many as there are if omitted.
     """
-    programs, mappers, displacements = (
-        {name: i for i, name in enumerate(table)}
-        for table in (catalog.programs, catalog.mappers, catalog.displacements)
-    )
-    labels = [np.atleast_1d(record["class_id"]) for record in records]
-    count = slots or len(records)
-    shapes = [[_blank(catalog)] * MAX_PARTS for _ in range(count)]
-    scene = Scene(
-        shape=shapes,
-        local_from_world=np.tile(np.asarray(_IDENTITY, np.float32), (count, 1, 1)),
-        second_from_first=np.tile(np.asarray(_IDENTITY, np.float32), (count, 1, 1)),
-        parts=np.zeros(count, np.int32),
-        k=np.ones(count, np.float32),
-        displacement=np.zeros(count, np.int32),
-        mapper=np.zeros(count, np.int32),
-        label=np.zeros((count, len(labels[0]) if labels else 1), np.int32),
-    )
-    for i, record in enumerate(records):
-        parts = [record["first"], record["second"]] if "first" in record else [record]
-        for j, part in enumerate(parts):
-            row = catalog.primitives[part["primitive"]]
-            shapes[i][j] = _shape(row, part["params"], programs[row.program], catalog)
-        scene.local_from_world[i] = record["local_from_world"]
-        if len(parts) > 1:
-            scene.second_from_first[i] = record["second_local_from_union"]
-            scene.k[i] = record["k"]
-        scene.parts[i] = len(parts)
-        scene.displacement[i] = displacements[record["displacement"] or "none"]
-        scene.mapper[i] = mappers[record["mapper"]]
-        scene.label[i] = labels[i]
-    stacked = [np.stack(field) for field in zip(*(p for ps in shapes for p in ps), strict=True)]
-    return scene._replace(
-        shape=Shape(*(field.reshape(count, MAX_PARTS, *field.shape[1:]) for field in stacked))
+    things = [_object(record, catalog) for record in records]
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *things)
+
+
+def _object(record: Record, catalog: Catalog) -> Scene:
+    union = "first" in record
+    parts = [record["first"], record["second"]] if union else [record]
+    shapes = [_shape(part, catalog) for part in parts] + [_blank(catalog)] * (MAX_PARTS - 1)
+    second = record["second_local_from_union"] if union else np.eye(3, 4)
+    return Scene(
+        shape=Shape(*(np.stack(field) for field in zip(*shapes[:MAX_PARTS], strict=True))),
+        local_from_world=np.asarray(record["local_from_world"], np.float32),
+        second_from_first=np.asarray(second, np.float32),
+        parts=np.int32(len(parts)),
+        k=np.float32(record["k"] if union else 1.0),
+        displacement=np.int32(list(catalog.displacements).index(record["displacement"] or "none")),
+        mapper=np.int32(list(catalog.mappers).index(record["mapper"])),
+        label=np.atleast_1d(np.asarray(record["class_id"], np.int32)),
     )
 
 
@@ -116,8 +96,8 @@ def records_from_scene(
                 "second_local_from_union": np.asarray(scene.second_from_first[i]).tolist(),
             }
         record["local_from_world"] = np.asarray(scene.local_from_world[i]).tolist()
-        chosen = displacements[int(scene.displacement[i])]
-        record["displacement"] = None if chosen == "none" else chosen
+        displacement = displacements[int(scene.displacement[i])]
+        record["displacement"] = None if displacement == "none" else displacement
         record["mapper"] = mappers[int(scene.mapper[i])]
         ids = np.asarray(scene.label[i]).tolist()
         record["class_id"] = ids if task_list else ids[0]
@@ -180,28 +160,31 @@ def _fields(row: Row) -> dict[str, tuple[str, float]]:
     if row.profile == "circle" and row.solid == "revolution":
         fields["radius"] = ("r", 1.0)
     else:
-        fields["radius"] = (_RADIUS.get(row.profile, _RADIUS.get(row.solid, "radius")), 1.0)
+        named = _RADIUS.get(row.profile) or _RADIUS.get(row.solid) or "radius"
+        fields["radius"] = (named, 1.0)
     fields |= {"points": ("star_n", 1.0), "pointiness": ("star_w", 1.0)}
     fields |= {name: (name, 1.0) for name in ("second_scale", "neck", "onion_ratio")}
     return {field: source for field, source in fields.items() if source[0] in row.params}
 
 
-def _shape(row: Row, params: Mapping[str, Any], program: int, catalog: Catalog) -> Shape:
-    values: dict[str, Any] = {"program": np.int32(program)}
+def _shape(part: Record, catalog: Catalog) -> Shape:
+    row, params = catalog.primitives[part["primitive"]], part["params"]
+    shape = _blank(catalog)._replace(program=np.int32(catalog.programs.index(row.program)))
     if isinstance(row, CustomPrimitive):
         custom = np.zeros(catalog.custom_width, np.float32)
         custom[: len(row.params)] = [params[name] for name in row.params]
-        return _blank(catalog)._replace(program=np.int32(program), custom=custom)
-    for field, (name, factor) in _fields(row).items():
-        values[field] = np.float32(params[name]) * np.float32(factor)
+        return shape._replace(custom=custom)
+    values: dict[str, Any] = {
+        field: np.float32(params[name]) * np.float32(factor)
+        for field, (name, factor) in _fields(row).items()
+    }
     if "vertices" in row.params:
         vertices = np.asarray(params["vertices"], np.float32)
         padding = np.repeat(vertices[:1], MAX_SIDES - len(vertices), axis=0)
         values["vertices"] = np.concatenate([vertices, padding])
         values["points"] = np.float32(len(vertices))
-    kind = {"straight": "straight", "cone": "cone"}.get(row.taper, "kneed")
-    values["taper"] = np.int32(TAPERS.index(kind))
-    return _blank(catalog)._replace(**values)
+    kind = row.taper if row.taper in TAPERS else "kneed"
+    return shape._replace(taper=np.int32(TAPERS.index(kind)), **values)
 
 
 def _params(row: Row, shape: Shape, at: tuple[int, int]) -> dict[str, Any]:

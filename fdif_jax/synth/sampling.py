@@ -14,7 +14,7 @@ from jax import Array
 
 from fdif_jax.grid import Grid
 from fdif_jax.synth.catalog import Catalog, CustomPrimitive
-from fdif_jax.synth.params import MAX_SIDES, TAPERS, Shape
+from fdif_jax.synth.params import MAX_SIDES, TAPERS, Leaf, Shape
 from fdif_jax.synth.table import Primitive
 
 FULL_RANGE = (0.15, 0.40)
@@ -29,99 +29,109 @@ NECK_RANGE = (-0.7, 0.7)
 ONION_RANGE = (0.2, 0.5)
 TRANSLATION = 0.35
 SHEAR = 0.1
+PRISM_POINTINESS = (0.2, 0.7)
+TORUS_POINTINESS = (0.1, 0.7)
+REVOLUTION_OFFSET = (0.0, 0.5)
+"""Of a revolution's profile, as a share of its radius."""
+CIRCLE_OF_TORUS = (0.3, 0.7)
+"""Radius of the profile, as a share of the torus' radius."""
+OUTLINE_OF_TORUS = (0.4, 0.8)
 POLYGON_TORUS_MIN_RADIUS = 0.03
+ONE = (1.0, 1.0)
+
+Bounds = tuple[float, float]
 
 
 class Ranges(NamedTuple):
     """What to draw for each row of a catalog on one grid; bounds are (rows, 2), voxels."""
 
-    program: np.ndarray
-    sides: np.ndarray
-    taper: np.ndarray
-    radius: np.ndarray
-    radius_of_offset: np.ndarray
+    program: Leaf
+    sides: Leaf = 5
+    taper: Leaf = 0
+    radius: Leaf = ONE
+    radius_of_offset: Leaf = False
     """Whether ``radius`` is a share of the drawn offset."""
-    offset: np.ndarray
-    offset_of_radius: np.ndarray
+    offset: Leaf = ONE
+    offset_of_radius: Leaf = False
     """Whether ``offset`` is a share of the drawn radius."""
-    half_height: np.ndarray
-    second_scale: np.ndarray
-    pointiness: np.ndarray
-    onion_ratio: np.ndarray
-    polygon_floor: np.ndarray
+    half_height: Leaf = ONE
+    second_scale: Leaf = ONE
+    pointiness: Leaf = (0.5, 0.5)
+    onion_ratio: Leaf = (0.0, 0.0)
+    polygon_floor: Leaf = 0.0
     """The fixed smaller radius of a polygon torus' vertices; 0 where both are drawn."""
-    custom: np.ndarray
+    custom: Leaf = ()
     """(rows, custom_width, 2)."""
 
 
 def ranges(catalog: Catalog, grid: Grid) -> Ranges:
     """The ranges of every row of ``catalog``; sizes follow the grid's (D, H, W)."""
-    columns = zip(*(_row(row, catalog, grid.shape) for row in catalog.primitive_rows), strict=True)
-    return Ranges(*(np.asarray(column) for column in columns))
-
-
-def _row(row: Primitive | CustomPrimitive, catalog: Catalog, shape: tuple[int, int, int]):
     programs = {name: i for i, name in enumerate(catalog.programs)}
-    depth, height, width = shape
-    smallest, depth_height, depth_width = min(shape), min(depth, height), min(depth, width)
-    custom = [(0.0, 0.0)] * catalog.custom_width
-    one = (1.0, 1.0)
-    base = Ranges(
-        program=programs[row.program],
-        sides=5,
-        taper=0,
-        radius=one,
-        radius_of_offset=False,
-        offset=one,
-        offset_of_radius=False,
-        half_height=one,
-        second_scale=one,
-        pointiness=(0.5, 0.5),
-        onion_ratio=(0.0, 0.0),
-        polygon_floor=0.0,
-        custom=custom,
-    )
-    if isinstance(row, CustomPrimitive):
-        bounds = [_times(r, smallest) for r in row.ranges] + [_times(r, 1.0) for r in row.ratios]
-        return base._replace(custom=bounds + custom[len(bounds) :])
-    scale = lambda bounds, size: (bounds[0] * size, bounds[1] * size)  # noqa: E731
-    base = base._replace(sides=row.sides or 5)
+    rows = []
+    for row in catalog.primitive_rows:
+        blank = Ranges(programs[row.program])
+        if isinstance(row, CustomPrimitive):
+            drawn = _custom(row, blank, grid)
+        else:
+            drawn = _built_in(row, blank, grid)
+        missing = catalog.custom_width - len(drawn.custom)
+        rows.append(drawn._replace(custom=(*drawn.custom, *[(0.0, 0.0)] * missing)))
+    return Ranges(*(np.asarray(column) for column in zip(*rows, strict=True)))
+
+
+def _custom(row: CustomPrimitive, blank: Ranges, grid: Grid) -> Ranges:
+    smallest = min(grid.shape)
+    bounds = [_scaled((low, high), smallest) for _, low, high in row.ranges]
+    return blank._replace(custom=(*bounds, *((low, high) for _, low, high in row.ratios)))
+
+
+def _built_in(row: Primitive, blank: Ranges, grid: Grid) -> Ranges:
+    depth, height, width = grid.shape
+    smallest, depth_height = min(grid.shape), min(depth, height)
     if row.solid in ("sphere", "octahedron"):
-        return base._replace(radius=scale(FULL_RANGE, smallest))
+        return blank._replace(radius=_scaled(FULL_RANGE, smallest))
     if row.solid == "cone":
-        return base._replace(
-            radius=scale(FULL_RANGE, depth_height), half_height=scale(HEIGHT_RANGE, 0.5 * width)
+        return blank._replace(
+            radius=_scaled(FULL_RANGE, depth_height),
+            half_height=_scaled(HEIGHT_RANGE, 0.5 * width),
         )
+    blank = blank._replace(sides=row.sides or blank.sides)
     if row.solid == "prism":
-        across = CONVEX_RANGE if row.taper == "convex" else FULL_RANGE
-        second = {"cone": CONE_SCALE, "concave": CONCAVE_SCALE, "convex": CONVEX_SCALE}
-        kind = row.taper if row.taper in TAPERS else "kneed"
-        return base._replace(
-            taper=TAPERS.index(kind),
-            radius=scale(across, depth_height),
-            half_height=scale(HEIGHT_RANGE, 0.5 * depth_height),
-            second_scale=second.get(row.taper, one),
-            pointiness=(0.2, 0.7),
-            onion_ratio=ONION_RANGE if row.shell else (0.0, 0.0),
-        )
+        return _prism(row, blank, depth_height)
     if row.category == "revolution":
-        return base._replace(
-            radius=scale(FULL_RANGE, smallest),
-            offset=(0.0, 0.5),
+        return blank._replace(
+            radius=_scaled(FULL_RANGE, smallest),
+            offset=REVOLUTION_OFFSET,
             offset_of_radius=True,
-            pointiness=(0.1, 0.7),
+            pointiness=TORUS_POINTINESS,
         )
-    return base._replace(
-        radius=(0.3, 0.7) if row.profile == "circle" else (0.4, 0.8),
-        radius_of_offset=True,
-        offset=scale(FULL_RANGE, depth_height if row.profile == "circle" else depth_width),
-        pointiness=(0.1, 0.7),
-        polygon_floor=POLYGON_TORUS_MIN_RADIUS * depth_width if row.profile == "polygon" else 0.0,
+    return _torus(row, blank, depth_height if row.profile == "circle" else min(depth, width))
+
+
+def _prism(row: Primitive, blank: Ranges, size: int) -> Ranges:
+    second = {"cone": CONE_SCALE, "concave": CONCAVE_SCALE, "convex": CONVEX_SCALE}
+    return blank._replace(
+        taper=TAPERS.index(row.taper if row.taper in TAPERS else "kneed"),
+        radius=_scaled(CONVEX_RANGE if row.taper == "convex" else FULL_RANGE, size),
+        half_height=_scaled(HEIGHT_RANGE, 0.5 * size),
+        second_scale=second.get(row.taper, ONE),
+        pointiness=PRISM_POINTINESS,
+        onion_ratio=ONION_RANGE if row.shell else blank.onion_ratio,
     )
 
 
-def _times(entry: tuple[str, float, float], factor: float) -> tuple[float, float]:
-    return entry[1] * factor, entry[2] * factor
+def _torus(row: Primitive, blank: Ranges, size: int) -> Ranges:
+    return blank._replace(
+        radius=CIRCLE_OF_TORUS if row.profile == "circle" else OUTLINE_OF_TORUS,
+        radius_of_offset=True,
+        offset=_scaled(FULL_RANGE, size),
+        pointiness=TORUS_POINTINESS,
+        polygon_floor=POLYGON_TORUS_MIN_RADIUS * size if row.profile == "polygon" else 0.0,
+    )
+
+
+def _scaled(bounds: Bounds, size: float) -> Bounds:
+    return bounds[0] * size, bounds[1] * size
 
 
 def draw_shape(key: Array, row: Array, table: Ranges) -> Shape:
