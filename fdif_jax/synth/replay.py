@@ -38,14 +38,19 @@ class SceneFile(Protocol):
         """Empty where the label has no task axis."""
 
 
-def scene_from_records(records: Sequence[Record], catalog: Catalog) -> Scene:
+def scene_from_records(
+    records: Sequence[Record], catalog: Catalog, *, slots: int | None = None
+) -> Scene:
     """Arrays of checked records (``io.scene`` checks them).
 
     Args:
       records: objects in painting order; ``class_id`` is an id, or a list with one per task.
       catalog: names are canonical.
+      slots: room for objects, so that scenes of different length share one compiled program; as
+        many as there are if omitted.
     """
     things = [_object(record, catalog) for record in records]
+    things += [things[0]._replace(parts=np.int32(0))] * ((slots or len(things)) - len(things))
     return jax.tree.map(lambda *leaves: np.stack(leaves), *things)
 
 
@@ -81,14 +86,12 @@ def records_from_scene(
     displacements, mappers = tuple(catalog.displacements), tuple(catalog.mappers)
     records: list[dict[str, Any]] = []
     for i in range(int(np.sum(np.asarray(scene.parts) > 0))):
-        parts = [
+        parts: list[dict[str, Any]] = [
             {"primitive": name, "params": _params(catalog.primitives[name], shape, (i, j))}
             for j, name in enumerate(names[i])
         ]
-        record: dict[str, Any]
-        if len(parts) == 1:
-            record = parts[0]
-        else:
+        record: dict[str, Any] = parts[0]
+        if len(parts) > 1:
             record = {
                 "first": parts[0],
                 "second": parts[1],
@@ -96,8 +99,8 @@ def records_from_scene(
                 "second_local_from_union": np.asarray(scene.second_from_first[i]).tolist(),
             }
         record["local_from_world"] = np.asarray(scene.local_from_world[i]).tolist()
-        displacement = displacements[int(scene.displacement[i])]
-        record["displacement"] = None if displacement == "none" else displacement
+        name = displacements[int(scene.displacement[i])]
+        record["displacement"] = None if name == "none" else name
         record["mapper"] = mappers[int(scene.mapper[i])]
         ids = np.asarray(scene.label[i]).tolist()
         record["class_id"] = ids if task_list else ids[0]
