@@ -38,6 +38,7 @@ class Recipe:
       seed: of all draws.
       sample: traceable; from the key of one volume to a pytree of drawn numbers.
       render: traceable; from the drawn numbers to image and label.
+      compiled_render: the same, compiled; recipes that render alike may share it.
       describe: from the drawn numbers, on the host, to the scene as plain JSON values.
     """
 
@@ -45,6 +46,7 @@ class Recipe:
     seed: int
     sample: Callable[[Array], Any]
     render: Callable[[Any], tuple[Array, Array]]
+    compiled_render: Callable[[Any], tuple[Array, Array]]
     describe: Callable[[Any], dict[str, Any]]
 
     def key(self, split: str, index: int | Array) -> Array:
@@ -56,8 +58,8 @@ class Recipe:
         return jax.random.fold_in(seed_key(self.seed), number)
 
     @functools.cached_property
-    def programs(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
-        """``sample`` of (split key, index) and ``render``, compiled apart.
+    def compiled_sample(self) -> Callable[[Array, np.uint32], Any]:
+        """``sample`` of (split key, index), compiled apart from ``render``.
 
         Apart, because a scene that is read back from a file must take the same program.
         """
@@ -65,7 +67,7 @@ class Recipe:
         def sample(split_key: Array, index: Array) -> Any:
             return self.sample(jax.random.fold_in(split_key, index))
 
-        return jit(sample, light=True), jit(self.render)
+        return jit(sample, light=True)
 
     @functools.cached_property
     def batch_program(self) -> Callable[[Array, np.ndarray], tuple[Array, Array]]:
@@ -85,10 +87,13 @@ class Recipe:
 
         return jit(batch)
 
+    def draw(self, split: str, index: int) -> Any:
+        """The drawn numbers of one volume."""
+        return self.compiled_sample(self._split_key(split), check_index(index))
+
     def volume(self, split: str, index: int) -> tuple[Array, Array]:
         """Image and label of one volume, as device arrays."""
-        sample, render = self.programs
-        return render(sample(self._split_key(split), check_index(index)))
+        return self.compiled_render(self.draw(split, index))
 
     def batch(self, split: str, indices: np.ndarray) -> tuple[Array, Array]:
         """Images and labels of several volumes, as device arrays, leading axis batch."""
@@ -96,9 +101,8 @@ class Recipe:
 
     def produce(self, split: str, index: int) -> Sample:
         """One sample on the host. May be called from several threads at once."""
-        sample, render = self.programs
-        drawn = sample(self._split_key(split), check_index(index))
-        image, label = jax.device_get(render(drawn))
+        drawn = self.draw(split, index)
+        image, label = jax.device_get(self.compiled_render(drawn))
         return Sample(image, label, lambda: self.describe(jax.device_get(drawn)))
 
 

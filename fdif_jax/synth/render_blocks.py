@@ -9,6 +9,7 @@ path several times; the results agree but for the rounding of float32.
 import math
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
@@ -97,14 +98,15 @@ def render_blocks(
         jnp.zeros((groups, blocks.group, *blocks.edge), jnp.bool),
     )
 
-    def paint(canvas: Canvas, numbered: tuple[Scene, Array]) -> tuple[Canvas, None]:
-        thing, number = numbered
+    def paint(number: Array, canvas: Canvas) -> Canvas:
+        thing = jax.tree.map(lambda leaf: leaf[number], scene)
         thickness = _thickness(catalog, blocks, thing)
         reached = _reached(catalog, blocks, minima, thing, thickness)
         canvas, inside = _evaluate(catalog, blocks, thing, thickness, reached, canvas)
-        return _settle(blocks, _claim(inside, number, slots), reached, canvas), None
+        return _settle(blocks, _claim(inside, number, slots), reached, canvas)
 
-    canvas, _ = lax.scan(paint, empty, (scene, jnp.arange(slots)))
+    # Empty slots come last and cost nothing, so one program serves any number of objects.
+    canvas = lax.fori_loop(0, jnp.sum(scene.parts > 0), paint, empty)
     owner = _owner(canvas.owner, slots)
     ids = jnp.concatenate([jnp.zeros_like(scene.label[:1]), scene.label]).astype(label_dtype)
     tasks = (task.at[owner].get(mode="promise_in_bounds") for task in ids.T)

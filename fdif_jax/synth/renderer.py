@@ -20,6 +20,7 @@ from fdif_jax.synth.render_blocks import displacement_minima, fits, render_block
 
 Path = Literal["auto", "blocks", "dense"]
 Finish = Callable[[Array], Array]
+Volume = Callable[[Scene], tuple[Array, Array]]
 
 # One volume in one thread, several volumes at once: a small loop does not gain from two threads,
 # and a volume's bytes must not depend on how it was cut. Wide vectors suit the long flat loops.
@@ -80,6 +81,16 @@ def _minima(catalog: Catalog, blocks: Blocks) -> np.ndarray:
         return np.asarray(program())
 
 
+def slots_for(objects: int) -> int:
+    """Slots of a scene that holds up to ``objects``.
+
+    Where empty slots cost nothing, the next power of two, so that scenes share programs.
+    """
+    if resolve_path("auto") == "dense":
+        return objects
+    return max(8, 2 ** (objects - 1).bit_length())
+
+
 def volume_program(
     catalog: Catalog,
     grid: Grid,
@@ -88,7 +99,7 @@ def volume_program(
     task_axis: bool,
     finish: Finish = to_image,
     path: Path = "auto",
-) -> Callable[[Scene], tuple[Array, Array]]:
+) -> Volume:
     """The traceable function from a scene to what a sample holds.
 
     Returns a function that gives the image (D, H, W) and the label, (D, H, W) or, with
@@ -102,6 +113,22 @@ def volume_program(
         return finish(rendered.intensity), label
 
     return volume
+
+
+@functools.lru_cache(maxsize=16)
+def compiled_volume(
+    catalog: Catalog,
+    grid: Grid,
+    label_dtype: np.dtype,
+    *,
+    task_axis: bool,
+    finish: Finish = to_image,
+    path: Path = "auto",
+) -> Volume:
+    """``volume_program``, compiled; the same for all configurations that differ in classes only."""
+    return jit(
+        volume_program(catalog, grid, label_dtype, task_axis=task_axis, finish=finish, path=path)
+    )
 
 
 def jit(function: Callable[..., Any], *, light: bool = False) -> Callable[..., Any]:

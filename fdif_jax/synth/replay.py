@@ -14,7 +14,7 @@ from fdif_jax.grid import Grid
 from fdif_jax.synth.catalog import Catalog, CustomPrimitive
 from fdif_jax.synth.params import MAX_PARTS, MAX_SIDES, TAPERS, Scene, Shape
 from fdif_jax.synth.render import distances_dense
-from fdif_jax.synth.renderer import jit, volume_program
+from fdif_jax.synth.renderer import compiled_volume, jit, slots_for
 from fdif_jax.synth.table import Primitive
 
 Record = Mapping[str, Any]
@@ -50,8 +50,16 @@ def scene_from_records(
         many as there are if omitted.
     """
     things = [_object(record, catalog) for record in records]
-    things += [things[0]._replace(parts=np.int32(0))] * ((slots or len(things)) - len(things))
+    empty = (things[0] if things else _nothing(catalog))._replace(parts=np.int32(0))
+    things += [empty] * ((slots or len(things)) - len(things))
     return jax.tree.map(lambda *leaves: np.stack(leaves), *things)
+
+
+def _nothing(catalog: Catalog) -> Scene:
+    """A unit sphere, for slots that stay empty."""
+    sphere = {"primitive": catalog.primitive_rows[0].name, "params": {"radius": 1.0}}
+    record = {"local_from_world": np.eye(3, 4), "displacement": None, "class_id": 0}
+    return _object({**sphere, **record, "mapper": catalog.mapper_rows[0].name}, catalog)
 
 
 def _object(record: Record, catalog: Catalog) -> Scene:
@@ -122,9 +130,9 @@ def render_scene(
       sdf: whether to give the fields, displacement included, float32.
     """
     grid = Grid.voxels(size)
-    arrays = scene_from_records(scene.objects, catalog)
+    arrays = scene_from_records(scene.objects, catalog, slots=slots_for(len(scene.objects)))
     dtype = np.dtype(scene.label_dtype)
-    program = jit(volume_program(catalog, grid, dtype, task_axis=bool(scene.tasks)))
+    program = compiled_volume(catalog, grid, dtype, task_axis=bool(scene.tasks))
     image, label = jax.device_get(program(arrays))
     if not sdf:
         return image, label, None

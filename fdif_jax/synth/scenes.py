@@ -27,15 +27,17 @@ class SceneRules:
 
     Args:
       min_objects: fewest.
-      max_objects: most; also the slots of the scene.
+      max_objects: most.
       transform: whether objects are rotated and sheared.
       centred: whether objects stay at the origin.
+      slots: of the scene, at least ``max_objects``, which it is if omitted; the rest stay empty.
     """
 
     min_objects: int
     max_objects: int
     transform: bool = True
     centred: bool = False
+    slots: int | None = None
 
 
 class Choices(NamedTuple):
@@ -90,18 +92,25 @@ def sample_scene(
     """
     count_key, choice_key, object_key = jax.random.split(key, 3)
     count = jax.random.randint(count_key, (), rules.min_objects, rules.max_objects + 1)
-    slots = jnp.arange(rules.max_objects)
-    chosen = jax.random.randint(choice_key, slots.shape, 0, len(choices.part_count))
-    keys = jax.vmap(lambda i: jax.random.fold_in(object_key, i))(slots)
+    numbers = jnp.arange(rules.max_objects)
+    chosen = jax.random.randint(choice_key, numbers.shape, 0, len(choices.part_count))
+    keys = jax.vmap(lambda i: jax.random.fold_in(object_key, i))(numbers)
     table = sampling.ranges(catalog, grid)
 
-    def draw(key: Array, choice: Array, slot: Array) -> Scene:
-        return _draw_object(key, choice, slot < count, table, grid, choices, rules)
+    def draw(key: Array, choice: Array, number: Array) -> Scene:
+        return _draw_object(key, choice, number < count, table, grid, choices, rules)
 
-    scene = jax.vmap(draw)(keys, chosen, slots)
+    scene = jax.vmap(draw)(keys, chosen, numbers)
     if np.any(choices.part_count > 1):
         scene = _place_unions(keys, scene, catalog, grid, rules)
-    return scene, chosen
+    return _with_slots(scene, rules.slots or rules.max_objects), chosen
+
+
+def _with_slots(scene: Scene, slots: int) -> Scene:
+    """Adds empty slots; the numbers of the others do not depend on how many there are."""
+    more = slots - scene.parts.shape[0]
+    padded = jax.tree.map(lambda leaf: jnp.concatenate([leaf, leaf[:1].repeat(more, 0)]), scene)
+    return padded._replace(parts=jnp.pad(scene.parts, (0, more)))
 
 
 def _draw_object(
