@@ -95,6 +95,6 @@ def test_blocks_cover_every_voxel_once():
     np.testing.assert_array_equal(held, np.asarray(BLOCKS.within(jnp.arange(BLOCKS.total))).ravel())
     assert len(np.unique(where[held], axis=0)) == held.sum() == np.prod(ODD)
     volume = jnp.asarray(where[:, 0] * 10_000 + where[:, 1] * 100 + where[:, 2])
-    whole = np.asarray(BLOCKS.assemble(volume.reshape(BLOCKS.total, 8, 8, 8)))
+    whole = np.asarray(BLOCKS.volume(volume.reshape(BLOCKS.total, 8, 8, 8)))
     z, y, x = np.meshgrid(*map(np.arange, ODD), indexing="ij")
     np.testing.assert_array_equal(whole, z * 10_000 + y * 100 + x)

@@ -61,7 +61,7 @@ def test_block_path_keeps_its_switches():
     conditionals, widest = switches(
         make_renderer(CATALOG, Grid.voxels(CUBE), UINT8, path="blocks"), SCENE
     )
-    assert conditionals[FORMULAS] == 4, "bounds and distances, each for one solid and for two"
+    assert conditionals[FORMULAS] == 3, "bounds in a loop; distances for one solid and for two"
     assert conditionals[MAPPERS] == 2
     assert widest == 2
 
