@@ -1,0 +1,102 @@
+"""Every command and every piece of code that README.md shows is run, on small grids."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from fdif_jax.cli import cli
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+SMALL = shlex.split("--D 16 --H 16 --W 16 --num_samples 2 --min_objects 1 --max_objects 3")
+BY_HAND = {"scripts/quickstart", "scripts/test"}
+"""Run by other tests, or by what runs the tests."""
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def commands() -> list[str]:
+    text = "\n".join(blocks("bash")).replace("\\\n", " ")
+    lines = (line.split("  #")[0].split("    #")[0].strip() for line in text.splitlines())
+    return [line for line in lines if line]
+
+
+def table_rows() -> list[str]:
+    rows = re.findall(r"^\| `(--[^`]*)` \|", README, re.MULTILINE)
+    return [f"fdif generate {row} --out_dir table" for row in rows]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plugin = next(code for code in blocks("python") if "catalog = (" in code)
+    Path("my_shapes.py").write_text(plugin)
+    Path("scene.json").write_text(blocks("json")[0])
+    yield tmp_path
+    sys.modules.pop("my_shapes", None)
+
+
+def small(words: list[str]) -> list[str]:
+    """The same command on a small grid; a later value replaces an earlier one."""
+    if words[0] != "generate" and words[:2] != ["benchmark", "generate"]:
+        return words
+    return [*words, *SMALL, *(["--num_val_samples", "1"] if "--num_val_samples" in words else [])]
+
+
+def with_tier(line: str):
+    """A benchmark starts several processes: it belongs into the slow tier."""
+    return pytest.param(line, marks=[pytest.mark.slow] if " benchmark " in line else [])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [*(with_tier(line) for line in commands() if line.startswith("fdif ")), *table_rows()],
+)
+def test_command_of_the_readme_runs(folder, line):
+    result = CliRunner().invoke(cli, small(shlex.split(line)[1:]))
+    assert result.exit_code == 0, result.output
+    if "--out_dir" in line and "--dry_run" not in line:
+        out = shlex.split(line)[shlex.split(line).index("--out_dir") + 1]
+        assert any(path.is_file() for path in Path(out).rglob("*"))
+
+
+def test_other_commands_are_known_scripts():
+    others = {line for line in commands() if not line.startswith("fdif ")}
+    assert others == BY_HAND
+    mentioned = set(re.findall(r"`(scripts/[a-z_]+)", README))
+    assert all((ROOT / name).is_file() for name in mentioned)
+
+
+def test_pages_that_are_named_exist():
+    pages = [README, *(page.read_text() for page in (ROOT / "docs").glob("*.md"))]
+    for name in set(re.findall(r"\b(docs/[a-z-]+\.md|CHANGELOG\.md)", " ".join(pages))):
+        assert (ROOT / name).is_file(), name
+
+
+@pytest.mark.slow
+def test_python_of_the_readme_runs(folder):
+    code = next(code for code in blocks("python") if "stream(" in code)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=600
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[0] == "(2, 96, 96, 96) (2, 96, 96, 96)"
+
+
+@pytest.mark.slow
+def test_quickstart_runs_in_a_fresh_clone(tmp_path):
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+    done = subprocess.run(
+        ["scripts/quickstart"], cwd=clone, capture_output=True, text=True, check=False, timeout=900
+    )
+    assert done.returncode == 0, done.stderr
+    assert "109 OnionedEightStarConePrism + inverse_cube" in done.stdout
+    assert len(list(clone.glob("outputs/quickstart/visualizations/*.png"))) == 4
