@@ -4,9 +4,10 @@ import dataclasses
 import math
 
 import jax.numpy as jnp
-from jax import Array
+from jax import Array, lax
 
 from fdif_jax.grid import Grid, Points
+from fdif_jax.synth.shapes import Local
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -78,6 +79,26 @@ class Blocks:
             for o, s, i in zip(self.grid.origin, self.grid.step, index, strict=True)
         )
         return Points(x, y, z)
+
+    def local(self, matrix: Array, block: Array) -> Local:
+        """The frame of ``matrix`` at the voxels of blocks; R is group, C the voxels of a block."""
+        z, y, x = (
+            o + s * i.astype(jnp.float32)
+            for o, s, i in zip(
+                self.grid.origin, self.grid.step, self.first_index(block), strict=True
+            )
+        )
+        across = (
+            s * jnp.arange(n, dtype=jnp.float32)
+            for s, n in zip(self.grid.step, self.edge, strict=True)
+        )
+        dz, dy, dx = (axis.reshape(-1) for axis in jnp.meshgrid(*across, indexing="ij"))
+        starts = [row[0] * x + row[1] * y + row[2] * z + row[3] for row in matrix]
+        steps = [row[0] * dx + row[1] * dy + row[2] * dz for row in matrix]
+        a, b, c = (start[:, None] for start in starts)
+        # Worked out once a group, not once a voxel.
+        d, e, f = lax.optimization_barrier(tuple(step[None, :] for step in steps))
+        return Local((a, b, c), (d, e, f))
 
     def voxels(self, block: Array) -> tuple[Array, Array, Array]:
         """Indices (z, y, x) of the voxels of each block, as rows that broadcast."""

@@ -33,11 +33,12 @@ def distance_minimum(catalog: Catalog, blocks: Blocks, shape: Shape, matrix: Arr
     thickness = shell_thickness(catalog, blocks, shape, matrix)
     reach, local = bounds.extent(matrix, blocks.half), ops.affine(matrix, *blocks.middles())
     low = bounds.lowest_distance(catalog, shape, thickness, local, reach)
-    guess = jnp.min(shapes.distance(catalog, shape, thickness, *local))
 
     def values(block: Array) -> Array:
-        local = ops.affine(matrix, *blocks.points(block))
-        return shapes.distance(catalog, shape, thickness, *local)
+        return shapes.distance(catalog, shape, thickness, blocks.local(matrix, block))
+
+    # The block that may hold the lowest value gives a first one for the others to beat.
+    guess = jnp.min(values(jnp.argmin(low)[None]))
 
     return _lowest(blocks, low, guess, values)
 
@@ -47,9 +48,7 @@ def _column_minimum(name: str, blocks: Blocks, shape: Shape, matrix: Array) -> A
     column = bounds.across_interval(name, shape, local, reach)
 
     def values(block: Array) -> Array:
-        local = ops.affine(matrix, *blocks.points(block))
-        flat = lax.optimization_barrier(tuple(axis.reshape(-1) for axis in local))
-        return shapes.across(name, shape, *flat).reshape(local[0].shape)
+        return shapes.across(name, shape, *blocks.local(matrix, block).coordinates())
 
     return _lowest(blocks, column.low, jnp.min(column.value), values)
 
@@ -74,7 +73,7 @@ def _lowest(blocks: Blocks, low: Array, guess: Array, values_of: Callable[[Array
         _, block = lax.top_k(-low, group)
         values = values_of(block)
         if blocks.overhangs:
-            values = jnp.where(blocks.within(block), values, jnp.inf)
+            values = jnp.where(blocks.within(block).reshape(values.shape), values, jnp.inf)
         return low.at[block].set(jnp.inf), jnp.minimum(best, jnp.min(values))
 
     return lax.while_loop(unsettled, search, (low, guess))[1]

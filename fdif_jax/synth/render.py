@@ -46,7 +46,8 @@ def render_dense(catalog: Catalog, grid: Grid, scene: Scene, label_dtype: jnp.dt
 
     def paint(carry, thing):
         intensity, label, owner = carry
-        d = object_distance(catalog, grid, thing, shell_thickness(catalog, thing, points), points)
+        thickness = shell_thickness(catalog, thing, points)
+        d = displaced_distance(catalog, grid, thing, thickness, points)
         present = thing.parts > 0
         inside = (d <= 0.0) & present
         count = jnp.sum(inside, dtype=jnp.int32)
@@ -68,7 +69,7 @@ def distances_dense(catalog: Catalog, grid: Grid, scene: Scene) -> Array:
 
     def one(_, thing):
         thickness = shell_thickness(catalog, thing, points)
-        return None, object_distance(catalog, grid, thing, thickness, points)
+        return None, displaced_distance(catalog, grid, thing, thickness, points)
 
     return lax.scan(one, None, scene)[1]
 
@@ -104,17 +105,34 @@ def join_parts(thing: Scene, distance_of: Callable[[int], Array]) -> Array:
 
 
 def object_distance(
-    catalog: Catalog, grid: Grid, thing: Scene, thickness: Array, points: Points
+    catalog: Catalog, thing: Scene, thickness: Array, local_at: Callable[[Array], shapes.Local]
 ) -> Array:
-    """Signed distance of ``points`` to one object, displacement included, voxels."""
+    """(R, C): signed distance to one object without its displacement, voxels.
+
+    Args:
+      catalog: static.
+      thing: one object.
+      thickness: of its shells.
+      local_at: from the matrix of a solid's frame to coordinates in it.
+    """
     matrices = part_matrices(thing)
 
     def distance_of(index: int) -> Array:
-        local = ops.affine(matrices[index], *points)
-        return shapes.distance(catalog, part(thing, index), thickness[index], *local)
+        local = local_at(matrices[index])
+        return shapes.distance(catalog, part(thing, index), thickness[index], local)
 
-    d = join_parts(thing, distance_of)
-    return displace(catalog, grid, thing.displacement, points, d)
+    return join_parts(thing, distance_of)
+
+
+def displaced_distance(
+    catalog: Catalog, grid: Grid, thing: Scene, thickness: Array, points: Points
+) -> Array:
+    """Signed distance of the ``points`` of a box to one object, displacement included."""
+    d = object_distance(
+        catalog, thing, thickness, lambda matrix: shapes.local_points(matrix, points)
+    )
+    full = jnp.broadcast_shapes(*(axis.shape for axis in points))
+    return displace(catalog, grid, thing.displacement, points, d.reshape(full))
 
 
 def displace(catalog: Catalog, grid: Grid, index: Array, points: Points, d: Array) -> Array:

@@ -128,7 +128,10 @@ def _evaluate(
         intensity, masks, count = state
         block = _group(blocks, reached, index)
         points = blocks.points(block)
-        d = object_distance(catalog, blocks.grid, thing, thickness, points)
+        d = object_distance(
+            catalog, thing, thickness, lambda matrix: blocks.local(matrix, block)
+        ).reshape(blocks.group, *blocks.edge)
+        d = displace(catalog, blocks.grid, thing.displacement, points, d)
         inside = (d <= 0.0) & _counted(blocks, block)
         values = map_intensity(catalog, thing.mapper, d)
         place = intensity.at[block]
@@ -199,8 +202,12 @@ def _reached(
         reach = bounds.extent(matrices[index], blocks.half)
         return bounds.lowest_distance(catalog, part(thing, index), thickness[index], local, reach)
 
-    # Both solids, even where there is one: a loop compiles the formulas once.
-    low = lax.map(lowest, jnp.arange(MAX_PARTS))
+    def lowest_or_nothing(index: Array) -> Array:
+        nothing = jnp.zeros(blocks.total, jnp.float32)
+        return lax.cond(index < thing.parts, lowest, lambda index: nothing, index)
+
+    # A loop over the parts compiles the formulas once.
+    low = lax.map(lowest_or_nothing, jnp.arange(MAX_PARTS))
     low = join_parts(thing, low.__getitem__) + jnp.asarray(minima)[thing.displacement]
     reach = jnp.asarray([mapper.reach for mapper in catalog.mapper_rows], jnp.float32)
     present = thing.parts > 0

@@ -5,35 +5,64 @@ objects with ``lax.scan``, never with ``vmap``.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array, lax
 
+from fdif_jax.grid import Points
 from fdif_jax.sdf import profiles, solids
 from fdif_jax.synth.catalog import PROGRAMS, Catalog, CustomPrimitive
 from fdif_jax.synth.params import MAX_SIDES, Shape
 
 Program = Callable[[Shape, Array, Array, Array, Array], Array]
+Terms = tuple[Array, Array, Array]
 
 PROFILES = ("circle", "star", "polygon")
 
 
-def distance(
-    catalog: Catalog, shape: Shape, thickness: Array, x: Array, y: Array, z: Array
-) -> Array:
-    """Signed distance to one solid, voxels of its own frame.
+class Local(NamedTuple):
+    """Coordinates in a solid's frame as a table: a term per row plus a term per column.
+
+    An affine map keeps boxes of samples separable, so a coordinate costs one addition a voxel and
+    no memory, and the formulas run along long rows, which compilers vectorise.
+    """
+
+    rows: Terms
+    """Three of (R, 1)."""
+    columns: Terms
+    """Three of (1, C)."""
+
+    def coordinates(self) -> Terms:
+        """x, y, z, each (R, C)."""
+        (a, b, c), (d, e, f) = self
+        return a + d, b + e, c + f
+
+
+def local_points(matrix: Array, points: Points) -> Local:
+    """The frame of ``matrix`` at a box of world points given as rows; R is D * H, C is W."""
+    x, y, z = points
+    planes = [row[1] * y + row[2] * z + row[3] for row in matrix]
+    lines = [row[0] * x for row in matrix]
+    a, b, c = (plane.reshape(-1, 1) for plane in planes)
+    d, e, f = (line.reshape(1, -1) for line in lines)
+    return Local((a, b, c), (d, e, f))
+
+
+def distance(catalog: Catalog, shape: Shape, thickness: Array, local: Local) -> Array:
+    """(R, C): signed distance to one solid, voxels of its own frame.
 
     Args:
       catalog: static.
       shape: scalars.
       thickness: of the shell, from ``measure``; ignored by solids without one.
-      x: local coordinates, of one common shape.
-      y: see ``x``.
-      z: see ``x``.
+      local: where.
     """
-    # One long axis: the compiler then vectorises the whole formula, whatever the blocks' edge.
-    flat = (axis.reshape(-1) for axis in (x, y, z))
-    return lax.switch(shape.program, programs(catalog), shape, thickness, *flat).reshape(x.shape)
+
+    def placed(program: Program) -> Callable[[Shape, Array, Local], Array]:
+        return lambda shape, thickness, local: program(shape, thickness, *local.coordinates())
+
+    return lax.switch(shape.program, list(map(placed, programs(catalog))), shape, thickness, local)
 
 
 def programs(catalog: Catalog) -> tuple[Program, ...]:
