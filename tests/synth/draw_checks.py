@@ -1,7 +1,13 @@
 """Is a sample drawn from what it should be? All draws have fixed keys, so the answer is fixed."""
 
+import functools
+
+import jax
 import numpy as np
 from scipy import stats
+
+# Draws run once: a program that compiles fast is worth more than one that runs fast.
+quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 
 UNLIKELY = 1e-6
 """Some thousand comparisons are made; a right one fails with this probability."""

@@ -4,9 +4,10 @@ import functools
 
 import jax
 import numpy as np
+from draw_checks import quick_jit
 
 from fdif_jax.grid import Grid
-from fdif_jax.synth import render
+from fdif_jax.synth import render, sampling
 from fdif_jax.synth.catalog import Catalog
 from fdif_jax.synth.params import Scene
 from fdif_jax.synth.renderer import jit, make_renderer
@@ -36,8 +37,6 @@ def distances(size, catalog=CATALOG):
 
 @functools.cache
 def _drawer(size):
-    from fdif_jax.synth import sampling
-
     grid = Grid.voxels(size)
     table = sampling.ranges(CATALOG, grid)
 
@@ -46,7 +45,7 @@ def _drawer(size):
         place = sampling.draw_placement(keys[1], grid, transform=True, centred=False)
         return sampling.draw_shape(keys[0], row, table), place
 
-    return jax.jit(jax.vmap(draw))
+    return quick_jit(jax.vmap(draw))
 
 
 def drawn_scene(size, seed, *, rows, second_rows=None, displacement=0, mapper=0) -> Scene:

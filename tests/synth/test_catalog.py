@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from draw_checks import assert_uniform
+from draw_checks import assert_uniform, quick_jit
 from scenes_to_render import CUBE, UPRIGHT, renderer, scene_of
 
 from fdif_jax.config import GenerateConfig
@@ -123,7 +123,7 @@ def test_unknown_primitive_names_the_nearest():
 def test_parameters_of_an_addition_are_drawn_from_its_ranges():
     """Sizes follow the grid's smallest side, ratios do not."""
     table = sampling.ranges(extended(), Grid.voxels((40, 60, 80)))
-    draw = jax.jit(jax.vmap(lambda key: sampling.draw_shape(key, jnp.int32(110), table).custom))
+    draw = quick_jit(jax.vmap(lambda key: sampling.draw_shape(key, jnp.int32(110), table).custom))
     radius, length, lean = np.asarray(draw(jax.random.split(jax.random.key(0), 3000))).T
     assert_uniform(radius / 40, 0.05, 0.1)
     assert_uniform(length / 40, 0.2, 0.4)

@@ -8,9 +8,10 @@ import jax
 import numpy as np
 import pytest
 from golden_files import as_scene, records
-from scenes_to_render import CATALOG, UPRIGHT, distances, object_of, renderer, scene_of, sphere
+from scenes_to_render import CATALOG, UPRIGHT, renderer, scene_of, sphere
 
 from fdif_jax.config import PAPER, GenerateConfig
+from fdif_jax.grid import Grid
 from fdif_jax.synth.recipes import make_recipe
 from fdif_jax.synth.replay import records_from_scene, render_scene, scene_from_records
 
@@ -123,8 +124,12 @@ def test_fields_of_a_scene():
     assert fields.dtype == np.float32
     assert image.shape == label.shape == size
     for i, field in enumerate(fields):
-        scene = object_of(scene_of(*objects, slots=None), i)
-        np.testing.assert_allclose(field, distances(size)(scene), atol=1e-4)
+        x, y, z = Grid.voxels(size).points()
+        a, b, c = ((0, 0, 0), (3, -2, 1))[i]
+        round_ = np.sqrt((x - a) ** 2 + (y - b) ** 2 + (z - c) ** 2) - (5, 4)[i]
+        # A ridge is not negative, and at most three times 0.03 of the largest x.
+        assert np.all(field >= round_ - 1e-4)
+        assert np.max(field - round_) == pytest.approx((0, 3 * 0.03 * 7)[i], rel=0.1, abs=1e-4)
         assert (label[field <= 0] > 0).all()
 
 

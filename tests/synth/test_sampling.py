@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from draw_checks import assert_same_distribution, assert_uniform, assert_unrelated
+from draw_checks import assert_same_distribution, assert_uniform, assert_unrelated, quick_jit
 
 from fdif_jax.grid import Grid
 from fdif_jax.synth import sampling
@@ -43,7 +43,7 @@ def drawn(size):
     rows = jnp.arange(109)
     keys = jax.random.split(jax.random.key(7), (109, DRAWS))
     draw = jax.vmap(lambda key, row: sampling.draw_shape(key, row, table), (0, None))
-    return jax.tree.map(np.asarray, jax.jit(jax.vmap(draw))(keys, rows))
+    return jax.tree.map(np.asarray, quick_jit(jax.vmap(draw))(keys, rows))
 
 
 @pytest.mark.parametrize("size", GRIDS, ids=str)

@@ -5,7 +5,7 @@ import functools
 
 import jax
 import numpy as np
-from draw_checks import assert_equally_often, assert_independent
+from draw_checks import assert_equally_often, assert_independent, quick_jit
 
 from fdif_jax.config import PAPER, GenerateConfig
 from fdif_jax.grid import Grid
@@ -26,7 +26,7 @@ def scenes(config):
     grid = Grid.voxels(config.grid)
     sample = jax.vmap(lambda key: sample_scene(key, CATALOG, grid, choices, rules))
     keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(1), i))(np.arange(SCENES))
-    return classes, *jax.tree.map(np.asarray, jax.jit(sample)(keys))
+    return classes, *jax.tree.map(np.asarray, quick_jit(sample)(keys))
 
 
 @functools.cache

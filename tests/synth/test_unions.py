@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from draw_checks import assert_equally_often, assert_uniform
+from draw_checks import assert_equally_often, assert_uniform, quick_jit
 
 from fdif_jax.config import GenerateConfig
 from fdif_jax.grid import Grid
@@ -28,7 +28,7 @@ def unions(transform):
     config = GenerateConfig(grid=GRID.shape, primitives=NAMES, num_combined_unions=16)
     choices = choices_of(class_table(config, CATALOG, 0), CATALOG)
     rules = SceneRules(OBJECTS, OBJECTS, transform)
-    sample = jax.jit(lambda key: sample_scene(key, CATALOG, GRID, choices, rules)[0])
+    sample = quick_jit(lambda key: sample_scene(key, CATALOG, GRID, choices, rules)[0])
     scene = jax.tree.map(np.asarray, sample(jax.random.key(2)))
     assert set(scene.parts) == {1, 2}
     return jax.tree.map(lambda field: field[scene.parts == 2], scene)
