@@ -120,14 +120,16 @@ def canonical(config: GenerateConfig, catalog: "Catalog") -> GenerateConfig:
 
 
 def worker_count(given: int | None) -> int:
-    """Threads: as given, or one for each CPU that this process may use.
+    """Threads: as given, or two for each CPU that this process may use.
+
+    Two, so that one volume is rendered while another is compressed and written.
 
     Raises:
       InputError: less than one.
     """
     if given is None:
         affinity = getattr(os, "sched_getaffinity", None)
-        return len(affinity(0)) if affinity else os.cpu_count() or 1
+        return 2 * (len(affinity(0)) if affinity else os.cpu_count() or 1)
     if given < 1:
         raise InputError(f"workers is {given}; allowed: 1 or more.")
     return given

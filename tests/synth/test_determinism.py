@@ -20,6 +20,7 @@ from fdif_jax.config import MAX_SEED, PAPER, GenerateConfig
 from fdif_jax.errors import InputError
 from fdif_jax.synth.catalog import Catalog
 from fdif_jax.synth.recipe import Recipe
+from fdif_jax.synth.stream import _stream_as_program
 
 ROOT = Path(__file__).parents[2]
 CONFIG = dataclasses.replace(PAPER, grid=(16, 16, 16), min_objects=2, max_objects=4)
@@ -72,6 +73,13 @@ def test_a_program_over_a_batch_gives_the_same_bytes():
     want = volumes(4)
     got = [digest(*pair) for pair in zip(images, labels, strict=True)]
     assert got == [want[i] for i in (3, 0, 2)]
+
+
+@pytest.mark.slow
+def test_the_stream_of_an_accelerator_gives_the_same_bytes():
+    batches = _stream_as_program(recipe(), "training", 1, 3)
+    assert [digest(*pair) for pair in zip(*next(batches), strict=True)] == volumes(4)[1:]
+    assert next(batches).image.shape == (3, 16, 16, 16)
 
 
 _IN_ANOTHER_PROCESS = """
