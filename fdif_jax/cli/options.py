@@ -134,7 +134,7 @@ _GENERATION = (
     click.option(
         "--workers",
         type=int,
-        show_default="number of CPUs",
+        show_default="two for each CPU",
         help="Samples in flight; the files do not depend on it.",
     ),
 )
