@@ -11,6 +11,8 @@ ROOT = Path(__file__).parents[1]
 # A part of the package and the parts it may use, itself besides. Everyone may use errors.
 MAY_USE = {
     "errors": set(),
+    "calibrate": set(),
+    "compilation": set(),
     "config": set(),
     "grid": {"config"},
     "sdf": set(),
@@ -25,7 +27,7 @@ MAY_USE = {
     "viz": {"io", "synth", "infer", "config"},
 }
 # Parts in which a whole library is out of place.
-NO_JAX = {"io", "errors", "config"}
+NO_JAX = {"io", "errors", "config", "calibrate"}
 # numpy comes with jax: networks make their static tables with it.
 ONLY_JAX_AND = {"sdf": {"jax"}, "models": {"jax", "flax", "numpy"}}
 TOP = {"cli", "benchmark", "__init__"}

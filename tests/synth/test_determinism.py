@@ -134,7 +134,7 @@ def test_other_indices_and_splits_are_other_volumes():
 
 
 def test_the_seed_counts_beyond_32_bits():
-    sample = recipe().programs[0]
+    sample = recipe().compiled_sample
     seeds = SEED, SEED + 2**32, SEED + 2**33
     scenes = [sample(make_recipe(CONFIG, s)._split_key("training"), np.uint32(0)) for s in seeds]
     assert len({digest(*jax.tree.leaves(scene)) for scene in scenes}) == 3
