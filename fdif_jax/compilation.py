@@ -15,7 +15,8 @@ def keep_programs() -> None:
     """
     import jax
 
-    if "JAX_COMPILATION_CACHE_DIR" in os.environ or jax.config.read("jax_compilation_cache_dir"):
+    chosen = "JAX_COMPILATION_CACHE_DIR" in os.environ
+    if chosen or jax.config.jax_compilation_cache_dir:  # type: ignore[attr-defined]
         return
     folder = platformdirs.user_cache_path("fdif-jax") / "programs"
     jax.config.update("jax_compilation_cache_dir", str(folder))
