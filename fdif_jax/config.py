@@ -7,6 +7,7 @@ known (``synth.labels``). The seed is not part of the configuration: a volume is
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -16,6 +17,9 @@ Layout = Literal["monai", "nnunet"]
 
 DEFAULT_PRIMITIVES = ("sphere", "cylinder", "torus", "cone")
 MIN_GRID = 8
+MAX_GRID = 2**15 - 1
+"""What a NIfTI-1 header can say of an axis."""
+MAX_SAMPLES = 10**6
 MAX_SEED = 2**63 - 1
 
 
@@ -73,9 +77,16 @@ class GenerateConfig:
 
     def __post_init__(self) -> None:
         """Checks every number; see the class for the ranges."""
+        _check_types(self)
         check_grid(self.grid)
         _at_least("num_samples", self.num_samples, 1)
         _at_least("num_val_samples", self.num_val_samples, 0)
+        for name in ("num_samples", "num_val_samples"):
+            if getattr(self, name) > MAX_SAMPLES:
+                raise InputError(
+                    f"{name} is {getattr(self, name)}; at most {MAX_SAMPLES} are allowed: write "
+                    "more than one data set, each with a seed of its own."
+                )
         _at_least("min_objects", self.min_objects, 1)
         _at_least("num_combined_unions", self.num_combined_unions, 0)
         if self.max_objects < self.min_objects:
@@ -96,10 +107,10 @@ class GenerateConfig:
             raise InputError(f"layout is {self.layout!r}; allowed: monai, nnunet.")
         if not 1 <= self.dataset_id <= 999:
             raise InputError(f"dataset_id is {self.dataset_id}; allowed: 1 to 999.")
-        if not self.dataset_name.replace("-", "").replace("_", "").isalnum():
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}", self.dataset_name):
             raise InputError(
-                f"dataset_name is {self.dataset_name!r}; "
-                "allowed: letters, digits, hyphen and underscore."
+                f"dataset_name is {self.dataset_name!r}; allowed: up to 100 letters, digits, "
+                "hyphens and underscores."
             )
 
     def to_json(self) -> dict[str, Any]:
@@ -135,6 +146,8 @@ def check_grid(grid: tuple[int, int, int]) -> None:
         raise InputError(f"grid has {len(grid)} sizes; give three: D H W.")
     for axis, size in zip("DHW", grid, strict=True):
         _at_least(axis, size, MIN_GRID)
+        if size > MAX_GRID:
+            raise InputError(f"{axis} is {size}; allowed: {MIN_GRID} to {MAX_GRID}.")
 
 
 def check_seed(seed: int) -> None:
@@ -145,6 +158,29 @@ def check_seed(seed: int) -> None:
     """
     if not 0 <= seed <= MAX_SEED:
         raise InputError(f"seed is {seed}; allowed: 0 to {MAX_SEED}.")
+
+
+def _check_types(config: GenerateConfig) -> None:
+    """Refuses values of another type, which would be taken for something else later."""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        kind = field.type.__name__ if isinstance(field.type, type) else str(field.type)
+        if kind.startswith("tuple[int"):
+            fits = isinstance(value, tuple) and all(type(size) is int for size in value)
+            wanted = "a tuple of whole numbers"
+        elif kind.startswith("tuple[str"):
+            fits = isinstance(value, tuple) and all(isinstance(name, str) for name in value)
+            wanted = "a tuple of names"
+        elif kind == "bool":
+            fits, wanted = isinstance(value, bool), "True or False"
+        elif kind.startswith("int"):
+            fits = type(value) is int or (value is None and "None" in kind)
+            wanted = "a whole number"
+        else:
+            fits = isinstance(value, str) or (value is None and "None" in kind)
+            wanted = "a string"
+        if not fits:
+            raise InputError(f"{field.name} is {value!r}; give {wanted}.")
 
 
 def _at_least(name: str, value: int, low: int) -> None:

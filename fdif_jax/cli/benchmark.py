@@ -9,8 +9,10 @@ import click
 from fdif_jax.cli import limits
 from fdif_jax.cli.options import SeveralCommand, config_from, generation_options
 from fdif_jax.cli.plan import canonical, worker_count
+from fdif_jax.errors import lookup
 from fdif_jax.synth.labels import class_table
 from fdif_jax.synth.plugins import load_catalog
+from fdif_jax.synth.recipes import RECIPES
 
 
 @click.group("benchmark")
@@ -33,6 +35,7 @@ def generate(as_json: bool, **options: Any) -> None:
     config = config_from(options)
     catalog, _ = load_catalog(config.plugin)
     config = canonical(config, catalog)
+    lookup(RECIPES, config.recipe, kind="recipe")
     class_table(config, catalog, options["seed"] or 0)
     workers = worker_count(options["workers"])
     limits.refuse_too_large(

@@ -12,7 +12,7 @@ from fdif_jax.cli import limits
 from fdif_jax.cli.options import SeveralCommand, generation_options
 from fdif_jax.cli.plan import Plan, make_plan
 from fdif_jax.cli.progress import Bar
-from fdif_jax.errors import InputError
+from fdif_jax.errors import EnvironmentFault, InputError
 from fdif_jax.io import folder, log, writer
 from fdif_jax.io.layout import TRAINING
 
@@ -50,14 +50,40 @@ def command(**options: Any) -> None:
         say(line)
     if options["dry_run"]:
         return
+    if options["overwrite"] or plan.generation.config.plugin:
+        probe(plan)
     if options["overwrite"]:
         folder.remove(plan.out_dir, plan.layout)
     report = run(plan, scenes=options["save_scenes"], quiet=options["quiet"])
+    if report.missing and plan.shard.count == 1:
+        raise EnvironmentFault(
+            f"{report.missing} samples vanished from {plan.out_dir} while the others were "
+            "written; the same command makes them again."
+        )
     log.append(plan.home, plan.generation, plan.shard, report)
     if pictures:
         draw(plan, pictures)
     for line in closing(plan, report):
         say(line)
+
+
+def probe(plan: Plan) -> None:
+    """Renders a sample before anything is written or deleted.
+
+    Raises:
+      InputError: what a person's plugin adds does not run.
+    """
+    plugin = plan.generation.config.plugin
+    try:
+        plan.recipe.produce(TRAINING, 0)
+    except Exception as error:  # whatever a person's functions raise
+        if plugin is None or isinstance(error, InputError):
+            raise
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(
+            f"plugin {plugin!r} cannot be rendered ({type(error).__name__}: {reason}); functions "
+            "take and give arrays that broadcast, as README.md shows."
+        ) from error
 
 
 def run(plan: Plan, *, scenes: bool, quiet: bool) -> writer.Report:

@@ -75,7 +75,7 @@ def load_metadata(path: Path) -> dict[str, Any]:
         record = json.loads(path.read_bytes())
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is no JSON: {error}.") from error
     if not isinstance(record, dict):
         raise InputError(f"{path} holds no JSON object.")

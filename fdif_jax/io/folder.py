@@ -20,12 +20,19 @@ def check(out_dir: Path, layout: Layout, *, overwrite: bool = False) -> None:
       InputError: it holds another configuration, or files that fdif did not write under names
         that it would.
     """
+    first = manifest.read(out_dir / layout.homes[0])
     for home in layout.homes:
         existing = manifest.read(out_dir / home)
         if existing is None:
             _refuse_strangers(out_dir / home, _tops(layout, home), overwrite)
         elif not overwrite:
             manifest.continuation(existing, layout.generation, out_dir / home)
+        elif existing != first:
+            # Overwriting removes the set of the first home: this one is not a part of it.
+            raise InputError(
+                f"{out_dir / home} holds a data set of another configuration, which --overwrite "
+                "would not replace; choose another dataset_id, or move it away."
+            )
 
 
 def claim(out_dir: Path, layout: Layout) -> None:
@@ -88,7 +95,8 @@ def remove(out_dir: Path, layout: Layout) -> None:
     try:
         atomic.clean(out_dir, (*names, *(f"{home}/{manifest.FILE}" for home in old.homes)))
         for name in names:
-            (out_dir / name).unlink(missing_ok=True)
+            with contextlib.suppress(NotADirectoryError):
+                (out_dir / name).unlink(missing_ok=True)
         for home in reversed(old.homes):
             for log in (out_dir / home).glob(f"{LOG_STEM}*.txt"):
                 log.unlink(missing_ok=True)

@@ -29,7 +29,7 @@ def append(home: Path, generation: Generation, shard: Shard, report: Report) -> 
     """
     path = home / file_name(shard)
     with contextlib.suppress(OSError):
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
         head = _head(generation)
         if not text.startswith(head):
             text = head

@@ -159,7 +159,7 @@ def read(folder: Path) -> Generation | None:
             classes=Classes.from_json(record["classes"]),
             plugin_hash=record["plugin_hash"],
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(

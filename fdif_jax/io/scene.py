@@ -8,6 +8,7 @@ parameter is a finite float, every object has a displacement (or None), a mapper
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -93,7 +94,7 @@ def parse(text: str | bytes, names: Names, *, file: str = "scene") -> SceneFile:
     place = Place(file)
     try:
         record = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise place.error(f"is no JSON ({error})") from error
     if isinstance(record, list):
         record = {"objects": record}
@@ -231,6 +232,12 @@ def _tasks(place: Place, given: Any, objects: tuple[dict[str, Any], ...]) -> tup
         return tuple(f"task_{i}" for i in range(counts[0]))
     if not isinstance(given, list | dict) or not all(isinstance(task, str) for task in given):
         raise place.error(f"tasks is {values.shown(given)}; give a list of names")
+    plain = all(re.fullmatch(r"[A-Za-z0-9_-]{1,64}", task) for task in given)
+    if not plain or len(set(given)) != len(given):
+        raise place.error(
+            f"tasks is {values.shown(given)}; give different names of letters, digits, hyphens "
+            "and underscores"
+        )
     if len(given) != counts[0]:
         raise place.error(
             f"names {len(given)} tasks, but object 1 has {counts[0] or 'no'} class ids per task; "

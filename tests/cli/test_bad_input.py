@@ -55,7 +55,7 @@ BAD_OPTIONS = [
     ("--preset paper --multi_task", "multi_task cannot be combined"),
     ("--resume --overwrite", "exclude each other"),
     # too much
-    ("--D 100000 --H 100000 --W 100000", "100000x100000x100000", "TiB of memory", "available"),
+    ("--D 30000 --H 30000 --W 30000", "30000x30000x30000", "TiB of memory", "available"),
     ("--D 4096 --H 4096 --W 4096", "4096x4096x4096", "choose a smaller one"),
     # shards
     ("--shard 0/2", "a shard needs --seed"),
