@@ -35,7 +35,8 @@ from fdif_jax.io.layout import TRAINING
 def command(**options: Any) -> None:
     """Write a labelled data set of synthetic volumes.
 
-    A run that is stopped, by whatever, goes on where it was when the same command is given again.
+    A run that is stopped, by whatever, goes on where it was when the same command, with its
+    --out_dir, is given again.
     """
     pictures = options["num_visualize"]
     if pictures < 0:
@@ -119,7 +120,7 @@ def describe(plan: Plan, *, long: bool) -> list[str]:
     generation, config = plan.generation, plan.generation.config
     classes = generation.classes
     size = "x".join(map(str, config.grid))
-    counts = f"{config.num_samples} + {config.num_val_samples} volumes of {size} voxels"
+    counts = f"{config.num_samples} training, {config.num_val_samples} validation volumes of {size}"
     lines = [
         f"{counts} into {plan.out_dir}, seed {generation.seed}",
         f"{classes.out_channel - 1} classes, out_channel {classes.out_channel}",
