@@ -117,18 +117,10 @@ def volume_program(
 
 @functools.lru_cache(maxsize=16)
 def compiled_volume(
-    catalog: Catalog,
-    grid: Grid,
-    label_dtype: np.dtype,
-    *,
-    task_axis: bool,
-    finish: Finish = to_image,
-    path: Path = "auto",
+    catalog: Catalog, grid: Grid, label_dtype: np.dtype, *, task_axis: bool
 ) -> Volume:
     """``volume_program``, compiled; the same for all configurations that differ in classes only."""
-    return jit(
-        volume_program(catalog, grid, label_dtype, task_axis=task_axis, finish=finish, path=path)
-    )
+    return jit(volume_program(catalog, grid, label_dtype, task_axis=task_axis))
 
 
 def jit(function: Callable[..., Any], *, light: bool = False) -> Callable[..., Any]:
