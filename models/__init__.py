@@ -1,1 +1,28 @@
-"""Flax NNX networks for 3-D segmentation and their building blocks."""
+"""Segmentation networks in Flax NNX; imports jax, flax and the project's errors only."""
+
+from fdif_jax.models.heads import Classifier
+from fdif_jax.models.primus import Primus, PrimusConfig
+from fdif_jax.models.registry import PRESETS, Preset, build, create_model, model_config
+from fdif_jax.models.resenc import ResEncConfig, ResEncUNet
+from fdif_jax.models.swin_unetr import SwinUNETR, SwinUNETRConfig
+from fdif_jax.models.unetr import UNETR, UNETRConfig
+from fdif_jax.models.vnet import VNet, VNetConfig
+
+__all__ = [
+    "PRESETS",
+    "UNETR",
+    "Classifier",
+    "Preset",
+    "Primus",
+    "PrimusConfig",
+    "ResEncConfig",
+    "ResEncUNet",
+    "SwinUNETR",
+    "SwinUNETRConfig",
+    "UNETRConfig",
+    "VNet",
+    "VNetConfig",
+    "build",
+    "create_model",
+    "model_config",
+]

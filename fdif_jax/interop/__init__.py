@@ -1,0 +1,1 @@
+"""Weights to and from MONAI, nnU-Net and SSL3D."""

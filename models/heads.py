@@ -1,0 +1,81 @@
+"""What ends a network: one head, or one per task; and the classifier."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+
+from fdif_jax.errors import InputError
+from fdif_jax.models.layers import Linear
+
+# A number of output channels, or one per task. Pairs, not a dict: configs are hashable.
+Outputs = int | tuple[tuple[str, int], ...]
+
+
+def as_outputs(out_channels: int | Mapping[str, int] | Outputs) -> Outputs:
+    """The hashable form of ``out_channels``.
+
+    Raises:
+      InputError: not positive, or no task at all.
+    """
+    if isinstance(out_channels, int):
+        if out_channels < 1:
+            raise InputError(f"out_channels must be at least 1, got {out_channels}.")
+        return out_channels
+    pairs = out_channels.items() if isinstance(out_channels, Mapping) else out_channels
+    outputs = tuple((str(task), int(n)) for task, n in pairs)
+    if not outputs or any(n < 1 for _, n in outputs):
+        raise InputError(
+            f"out_channels must name at least one task with at least one channel, got {outputs}."
+        )
+    return outputs
+
+
+def build_heads(outputs: Outputs, build: Callable[[int], Any]) -> Any:
+    """``build(n)``, or a dict of them by task."""
+    if isinstance(outputs, int):
+        return build(outputs)
+    return nnx.Dict({task: build(n) for task, n in outputs})
+
+
+def apply_heads(head: Any, features: Array) -> Array | dict[str, Array]:
+    """Float32 logits, or logits by task."""
+    if isinstance(head, nnx.Dict):
+        return {task: one(features).astype(jnp.float32) for task, one in head.items()}
+    return head(features).astype(jnp.float32)
+
+
+class Classifier(nnx.Module):
+    """Average of an encoder's deepest map or tokens, dropout, one linear layer.
+
+    Args:
+      encoder: any of the five networks; its decoder is dropped, so it costs nothing here.
+      num_classes: width of the result.
+      dropout: probability of zeroing one averaged feature in training.
+      rngs: streams ``params`` and ``dropout``.
+    """
+
+    def __init__(
+        self, encoder: Any, num_classes: int, *, dropout: float = 0.0, rngs: nnx.Rngs
+    ):
+        if num_classes < 1:
+            raise InputError(f"num_classes must be at least 1, got {num_classes}.")
+        encoder.drop_decoder()
+        self.encoder = encoder
+        self.dropout = nnx.Dropout(dropout, rngs=rngs)
+        self.linear = Linear(encoder.encoded_features, num_classes, rngs=rngs)
+
+    def __call__(self, x: Array) -> Array:
+        """(B, D, H, W, C) to float32 logits (B, num_classes)."""
+        features = self.encoder.encode(x).astype(jnp.float32)
+        pooled = features.mean(axis=tuple(range(1, features.ndim - 1)))
+        return self.linear(self.dropout(pooled))
+
+
+def drop_parts(network: Any) -> None:
+    """Removes the modules named in ``decoder_parts``: what ``encode`` does not need."""
+    for name in network.decoder_parts:
+        if hasattr(network, name):
+            delattr(network, name)

@@ -1,0 +1,126 @@
+"""Linear maps with PyTorch's initial values: float32 parameters, any compute dtype."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+from jax.typing import DTypeLike
+
+from fdif_jax.models.conv import Shape3, conv, patch_conv, patch_conv_transpose
+
+
+def uniform(rngs: nnx.Rngs, shape: tuple[int, ...], fan_in: int) -> Array:
+    """U(-b, b) with ``b = 1 / sqrt(fan_in)``: PyTorch's default for weights and biases."""
+    bound = 1.0 / math.sqrt(fan_in)
+    return jax.random.uniform(rngs.params(), shape, jnp.float32, -bound, bound)
+
+
+def he_normal(rngs: nnx.Rngs, shape: tuple[int, ...], fan_in: int) -> Array:
+    """Normal for a leaky ReLU of slope 0.01: the start of nnU-Net's networks."""
+    std = math.sqrt(2.0 / ((1.0 + 0.01**2) * fan_in))
+    return std * jax.random.normal(rngs.params(), shape, jnp.float32)
+
+
+def normal(rngs: nnx.Rngs, shape: tuple[int, ...], std: float = 0.02) -> Array:
+    """Normal with the given deviation: position tables."""
+    return std * jax.random.normal(rngs.params(), shape, jnp.float32)
+
+
+class Linear(nnx.Module):
+    """``x @ kernel + bias`` over the last axis.
+
+    Args:
+      in_features: I of the kernel (I, O).
+      out_features: O.
+      use_bias: also learn a bias (O,).
+      dtype: compute dtype.
+    """
+
+    def __init__(
+        self, in_features: int, out_features: int, *, use_bias: bool = True,
+        dtype: DTypeLike = jnp.float32, rngs: nnx.Rngs,
+    ):
+        self.dtype = dtype
+        self.kernel = nnx.Param(uniform(rngs, (in_features, out_features), in_features))
+        self.bias = nnx.Param(uniform(rngs, (out_features,), in_features)) if use_bias else None
+
+    def __call__(self, x: Array) -> Array:
+        """(..., I) to (..., O) in the compute dtype."""
+        return _add_bias(x.astype(self.dtype) @ self.kernel[...].astype(self.dtype), self.bias)
+
+
+class Conv(nnx.Module):
+    """3-D convolution: odd kernels pad symmetrically, a stride equal to the kernel pads nothing.
+
+    Args:
+      in_features: I of the kernel (kD, kH, kW, I, O).
+      out_features: O.
+      kernel_size: voxels per axis.
+      stride: voxels per axis.
+      use_bias: also learn a bias (O,).
+      dtype: compute dtype.
+    """
+
+    def __init__(
+        self, in_features: int, out_features: int, kernel_size: int | Shape3,
+        stride: int | Shape3 = 1, *, use_bias: bool = False, dtype: DTypeLike = jnp.float32,
+        rngs: nnx.Rngs,
+    ):
+        self.kernel_size, self.stride, self.dtype = per_axis(kernel_size), per_axis(stride), dtype
+        fan_in = in_features * math.prod(self.kernel_size)
+        shape = (*self.kernel_size, in_features, out_features)
+        self.kernel = nnx.Param(uniform(rngs, shape, fan_in))
+        self.bias = nnx.Param(uniform(rngs, (out_features,), fan_in)) if use_bias else None
+
+    def __call__(self, x: Array) -> Array:
+        """(B, D, H, W, I) to (B, D / stride, H / stride, W / stride, O)."""
+        x, kernel = x.astype(self.dtype), self.kernel[...].astype(self.dtype)
+        if self.stride == self.kernel_size and max(self.stride) > 1:
+            return _add_bias(patch_conv(x, kernel), self.bias)
+        return _add_bias(conv(x, kernel, self.stride), self.bias)
+
+
+class ConvTranspose(nnx.Module):
+    """Transposed 3-D convolution with stride equal to the kernel: every voxel becomes a block.
+
+    Args:
+      in_features: I of the kernel (kD, kH, kW, I, O), which is not flipped.
+      out_features: O.
+      kernel_size: voxels per axis of a block.
+      use_bias: also learn a bias (O,).
+      dtype: compute dtype.
+    """
+
+    def __init__(
+        self, in_features: int, out_features: int, kernel_size: int | Shape3 = 2, *,
+        use_bias: bool = False, dtype: DTypeLike = jnp.float32, rngs: nnx.Rngs,
+    ):
+        self.kernel_size, self.dtype = per_axis(kernel_size), dtype
+        # PyTorch takes the fan-in of a transposed convolution from its output channels.
+        fan_in = out_features * math.prod(self.kernel_size)
+        shape = (*self.kernel_size, in_features, out_features)
+        self.kernel = nnx.Param(uniform(rngs, shape, fan_in))
+        self.bias = nnx.Param(uniform(rngs, (out_features,), fan_in)) if use_bias else None
+
+    def __call__(self, x: Array) -> Array:
+        """(B, D, H, W, I) to (B, kD * D, kH * H, kW * W, O)."""
+        kernel = self.kernel[...].astype(self.dtype)
+        return _add_bias(patch_conv_transpose(x.astype(self.dtype), kernel), self.bias)
+
+
+def per_axis(size: int | Shape3) -> Shape3:
+    """One number, or three, as three."""
+    return (size, size, size) if isinstance(size, int) else tuple(size)  # type: ignore[return-value]
+
+
+def apply(module: nnx.Module, *inputs: Array, remat: bool = False) -> Array:
+    """``module(*inputs)``; with ``remat`` its inner values are computed again for the gradient."""
+    if not remat:
+        return module(*inputs)  # type: ignore[operator]
+    return nnx.remat(lambda m, *a: m(*a))(module, *inputs)
+
+
+def _add_bias(y: Array, bias: nnx.Param | None) -> Array:
+    return y if bias is None else y + bias[...].astype(y.dtype)

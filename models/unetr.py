@@ -1,0 +1,172 @@
+"""UNETR: a vision transformer over 16^3 patches with a convolutional decoder.
+
+Counterpart of ``monai.networks.nets.UNETR``. The parameters that MONAI creates but never uses
+(``norm_cross_attn``) do not exist here.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+
+from fdif_jax.errors import InputError
+from fdif_jax.models import heads
+from fdif_jax.models.blocks import ProjectionUp, ResidualBlock, UpBlock
+from fdif_jax.models.conv import Shape3
+from fdif_jax.models.layers import Conv, apply, normal
+from fdif_jax.models.norms import LayerNorm
+from fdif_jax.models.sizes import check_exact, check_input, check_multiple
+from fdif_jax.models.vit import TransformerBlock, resized_positions
+
+PATCH = 16
+_TAPPED = (3, 6, 9)  # zero-based blocks whose output the decoder takes, without the final norm
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class UNETRConfig:
+    """What defines a UNETR.
+
+    Attributes:
+      in_channels: of the image.
+      out_channels: classes, or pairs (task, classes).
+      image_size: voxels per axis, multiples of 16.
+      feature_size: channels of the decoder's finest map.
+      hidden_size: width of the tokens, a multiple of ``heads``.
+      mlp_size: width inside the MLPs.
+      heads: attention heads.
+      depth: transformer blocks, at least 10 (the decoder takes the outputs of the 4th, 7th, 10th).
+      remat: compute each block again for its gradient, to save memory.
+      dtype: compute dtype.
+    """
+
+    in_channels: int = 1
+    out_channels: heads.Outputs = 14
+    image_size: Shape3 = (96, 96, 96)
+    feature_size: int = 16
+    hidden_size: int = 768
+    mlp_size: int = 3072
+    heads: int = 12
+    depth: int = 12
+    remat: bool = False
+    dtype: str = "float32"
+
+
+class UNETR(nnx.Module):
+    """UNETR with the head's logits per voxel.
+
+    Args:
+      config: see ``UNETRConfig``.
+      rngs: stream ``params``.
+
+    Raises:
+      InputError: an image size that is not a multiple of 16, or widths that do not fit.
+    """
+
+    decoder_parts = ("encoder1", "encoder2", "encoder3", "encoder4",
+                     "decoder5", "decoder4", "decoder3", "decoder2", "head")
+
+    def __init__(self, config: UNETRConfig, *, rngs: nnx.Rngs):
+        check_multiple(config.image_size, PATCH, "unetr")
+        if config.hidden_size % config.heads or config.depth <= max(_TAPPED):
+            raise InputError(
+                f"unetr needs hidden_size as a multiple of heads and a depth of at least "
+                f"{max(_TAPPED) + 1}, got {config.hidden_size}, {config.heads}, {config.depth}."
+            )
+        c, wide, f, dtype = config, config.hidden_size, config.feature_size, jnp.dtype(config.dtype)
+        self.config = c
+        self.encoded_features = wide
+        self.patches = Conv(c.in_channels, wide, PATCH, PATCH, use_bias=True, dtype=dtype, rngs=rngs)
+        self.positions = nnx.Param(normal(rngs, (1, math.prod(_grid(c.image_size)), wide)))
+        self.blocks = nnx.List(
+            [TransformerBlock(wide, c.mlp_size, c.heads, dtype=dtype, rngs=rngs)
+             for _ in range(c.depth)]
+        )
+        self.norm = LayerNorm(wide)
+        self.encoder1 = ResidualBlock(c.in_channels, f, dtype=dtype, rngs=rngs)
+        self.encoder2 = ProjectionUp(wide, 2 * f, 2, dtype=dtype, rngs=rngs)
+        self.encoder3 = ProjectionUp(wide, 4 * f, 1, dtype=dtype, rngs=rngs)
+        self.encoder4 = ProjectionUp(wide, 8 * f, 0, dtype=dtype, rngs=rngs)
+        self.decoder5 = UpBlock(wide, 8 * f, dtype=dtype, rngs=rngs)
+        self.decoder4 = UpBlock(8 * f, 4 * f, dtype=dtype, rngs=rngs)
+        self.decoder3 = UpBlock(4 * f, 2 * f, dtype=dtype, rngs=rngs)
+        self.decoder2 = UpBlock(2 * f, f, dtype=dtype, rngs=rngs)
+        self.head = self._build_heads(rngs)
+
+    def __call__(self, x: Array) -> Array | dict[str, Array]:
+        """(B, *image_size, in_channels) to float32 logits (B, *image_size, out), or by task."""
+        return heads.apply_heads(self.head, self.feature_maps(x)["decoder2"])
+
+    def encode(self, x: Array) -> Array:
+        """The normalised tokens, (B, L, hidden_size)."""
+        return self.norm(self._tokens(x)[-1])
+
+    def feature_maps(self, x: Array) -> dict[str, Array]:
+        """Every stage by name.
+
+        ``tokens`` and ``block0`` … (B, L, E) before the final norm, ``encoded`` behind it;
+        ``encoder1`` to ``encoder4`` and ``decoder5`` to ``decoder2`` (B, D, H, W, C).
+        """
+        hidden = self._tokens(x)
+        maps = {"tokens": hidden[0]} | {f"block{i}": y for i, y in enumerate(hidden[1:])}
+        maps["encoded"] = self.norm(hidden[-1])
+        remat = self.config.remat
+        maps["encoder1"] = apply(self.encoder1, x, remat=remat)
+        ups = (self.encoder2, self.encoder3, self.encoder4)
+        for name, up, block in zip(("encoder2", "encoder3", "encoder4"), ups, _TAPPED, strict=True):
+            maps[name] = apply(up, self._as_grid(hidden[1 + block]), remat=remat)
+        y = self._as_grid(maps["encoded"])
+        for level in (5, 4, 3, 2):
+            block = getattr(self, f"decoder{level}")
+            y = maps[f"decoder{level}"] = apply(block, y, maps[f"encoder{level - 1}"], remat=remat)
+        return maps
+
+    def check_size(self, size: tuple[int, ...], batch: int = 1) -> None:
+        """Refuses any size but ``image_size``."""
+        check_exact(size, self.config.image_size, "unetr")
+
+    def resize_position_embeddings(self, image_size: Shape3) -> None:
+        """Makes the network take ``image_size`` by trilinear interpolation of the positions."""
+        check_multiple(image_size, PATCH, "unetr")
+        old, new = _grid(self.config.image_size), _grid(image_size)
+        self.positions = nnx.Param(resized_positions(self.positions[...], old, new))
+        self.config = dataclasses.replace(self.config, image_size=tuple(image_size))
+
+    def replace_head(
+        self, out_channels: int | Mapping[str, int] | heads.Outputs, *, rngs: nnx.Rngs
+    ) -> None:
+        """A fresh head, or one per task; everything else stays."""
+        outputs = heads.as_outputs(out_channels)
+        self.config = dataclasses.replace(self.config, out_channels=outputs)
+        self.head = self._build_heads(rngs)
+
+    def drop_decoder(self) -> None:
+        """Keeps what ``encode`` needs."""
+        heads.drop_parts(self)
+
+    def _build_heads(self, rngs: nnx.Rngs):
+        features, dtype = self.config.feature_size, jnp.dtype(self.config.dtype)
+        return heads.build_heads(
+            heads.as_outputs(self.config.out_channels),
+            lambda n: Conv(features, n, 1, use_bias=True, dtype=dtype, rngs=rngs),
+        )
+
+    def _tokens(self, x: Array) -> list[Array]:
+        """The embedded patches, then the output of every block; (B, L, E) each."""
+        check_input(x, self.config.in_channels, "unetr")
+        self.check_size(x.shape[1:4])
+        y = self.patches(x)
+        y = y.reshape(y.shape[0], -1, y.shape[-1])
+        hidden = [y + self.positions[...].astype(y.dtype)]
+        for block in self.blocks:
+            hidden.append(apply(block, hidden[-1], remat=self.config.remat))
+        return hidden
+
+    def _as_grid(self, tokens: Array) -> Array:
+        return tokens.reshape(-1, *_grid(self.config.image_size), tokens.shape[-1])
+
+
+def _grid(image_size: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(n // PATCH for n in image_size)
