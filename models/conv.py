@@ -8,6 +8,7 @@ than the machine allows, its gradients more so; there the same numbers come from
 - weight gradient: per plane, one matrix product for each tap in the plane, between the shifted
   rows of ``x`` and all depth shifts of the output gradient side by side (few copies, wide
   products);
+- on the smallest maps, where the kernel is the larger operand: one product over columns;
 - stride equal to the kernel, and its transpose: a reshape and one matrix product.
 
 The choice falls at lowering (``jax.lax.platform_dependent``), so one program text serves all.
@@ -19,6 +20,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
 
 _DIMS_3D = ("NDHWC", "DHWIO", "NDHWC")
@@ -27,6 +29,7 @@ _SLAB_BYTES = 3 * 2**20  # input and output of a slab of planes: about one core'
 _SMALL_BYTES = 2**20  # a whole volume below this is not worth a loop
 _PLANE_ROWS = 2048  # rows of one matrix product of the weight gradient
 _FEW_CHANNELS = 4  # up to here the depth taps are folded into the channels
+_TINY_VOXELS = 5**3  # up to here the kernel is larger than the map: one product over columns
 _SMALL_VOXELS = 12**3  # up to here the weight gradient takes one product per tap
 
 Shape3 = tuple[int, int, int]
@@ -44,7 +47,7 @@ def conv(x: Array, kernel: Array, stride: Shape3 = (1, 1, 1)) -> Array:
       stride: per axis; the output has ``ceil(size / stride)`` voxels.
     """
     if kernel.shape[:3] == (1, 1, 1) and stride == (1, 1, 1):
-        return jnp.einsum("bdhwi,io->bdhwo", x, kernel[0, 0, 0])
+        return rows_product(x, kernel[0, 0, 0])
     if stride == (1, 1, 1):
         return _unit_stride(x, kernel)
     return lax.platform_dependent(
@@ -87,6 +90,16 @@ def patch_conv_transpose(x: Array, kernel: Array) -> Array:
     )
 
 
+def rows_product(x: Array, kernel: Array) -> Array:
+    """``x @ kernel`` over the last axis, as one product of two matrices.
+
+    With the other axes flattened the gradient of ``kernel`` is a plain product too; over several
+    axes XLA transposes both operands for it first.
+    """
+    y = x.reshape(-1, x.shape[-1]) @ kernel
+    return y.reshape(*x.shape[:-1], kernel.shape[-1])
+
+
 # Forms. Public, so that the tests can hold each against the others.
 
 
@@ -101,13 +114,13 @@ def patch_conv_as_product(x: Array, kernel: Array) -> Array:
     (a, b, c, i, o), (n, d, h, w, _) = kernel.shape, x.shape
     blocks = x.reshape(n, d // a, a, h // b, b, w // c, c, i).transpose(0, 1, 3, 5, 2, 4, 6, 7)
     rows = blocks.reshape(n, d // a, h // b, w // c, a * b * c * i)
-    return rows @ kernel.reshape(-1, o)
+    return rows_product(rows, kernel.reshape(-1, o))
 
 
 def patch_conv_transpose_as_product(x: Array, kernel: Array) -> Array:
     """``patch_conv_transpose`` as one matrix product and a reshape."""
     (a, b, c, i, o), (n, d, h, w, _) = kernel.shape, x.shape
-    blocks = x @ kernel.transpose(3, 0, 1, 2, 4).reshape(i, -1)
+    blocks = rows_product(x, kernel.transpose(3, 0, 1, 2, 4).reshape(i, -1))
     blocks = blocks.reshape(n, d, h, w, a, b, c, o).transpose(0, 1, 4, 2, 5, 3, 6, 7)
     return blocks.reshape(n, d * a, h * b, w * c, o)
 
@@ -160,6 +173,21 @@ def by_planes(x: Array, kernel: Array) -> Array:
     else:
         out = lax.map(one_slab, jnp.arange(n * slabs))
     return out.reshape(n, depth, h, w, o)
+
+
+def by_columns(x: Array, kernel: Array) -> Array:
+    """``conv`` with stride 1 as one product: every voxel's neighbourhood is a row."""
+    size = kernel.shape[:3]
+    return rows_product(_neighbourhoods(x, size), kernel.reshape(-1, kernel.shape[-1]))
+
+
+def kernel_gradient_by_columns(x: Array, grad: Array, size: Shape3) -> Array:
+    """Gradient of ``conv`` with respect to its kernel as one product."""
+    columns = _neighbourhoods(x, size)
+    taken = columns.reshape(-1, columns.shape[-1])
+    return _rows_product(taken, grad.reshape(-1, grad.shape[-1])).reshape(
+        *size, x.shape[-1], grad.shape[-1]
+    )
 
 
 def kernel_gradient_by_planes(x: Array, grad: Array, size: Shape3) -> Array:
@@ -222,7 +250,7 @@ def kernel_gradient_by_taps(x: Array, grad: Array, size: Shape3) -> Array:
 
 @jax.custom_vjp
 def _unit_stride(x: Array, kernel: Array) -> Array:
-    return lax.platform_dependent(x, kernel, cpu=by_planes, default=native)
+    return lax.platform_dependent(x, kernel, cpu=_conv_on_cpu, default=native)
 
 
 def _unit_stride_forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
@@ -231,8 +259,10 @@ def _unit_stride_forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, A
 
 def _unit_stride_backward(saved: tuple[Array, Array], grad: Array) -> tuple[Array, Array]:
     x, kernel = saved
-    mirrored = kernel[::-1, ::-1, ::-1].swapaxes(3, 4)
-    dx = lax.platform_dependent(grad, mirrored, cpu=by_planes, default=native)
+    dx = lax.platform_dependent(
+        grad, kernel,
+        cpu=_input_gradient_on_cpu, default=lambda g, k: native(g, _mirrored(k)),
+    )
     dk = lax.platform_dependent(
         x, grad,
         cpu=lambda x, g: _kernel_gradient_on_cpu(x, g, kernel.shape[:3]),
@@ -245,6 +275,8 @@ _unit_stride.defvjp(_unit_stride_forward, _unit_stride_backward)
 
 
 def _kernel_gradient_on_cpu(x: Array, grad: Array, size: Shape3) -> Array:
+    if math.prod(x.shape[:4]) <= _TINY_VOXELS:
+        return kernel_gradient_by_columns(x, grad, size)
     if x.shape[-1] <= _FEW_CHANNELS:
         return _native_kernel_gradient(x, grad, size, by_planes)
     if math.prod(x.shape[1:4]) <= _SMALL_VOXELS:
@@ -252,10 +284,36 @@ def _kernel_gradient_on_cpu(x: Array, grad: Array, size: Shape3) -> Array:
     return kernel_gradient_by_planes(x, grad, size)
 
 
+def _conv_on_cpu(x: Array, kernel: Array) -> Array:
+    if math.prod(x.shape[:4]) <= _TINY_VOXELS:
+        return by_columns(x, kernel)
+    return by_planes(x, kernel)
+
+
+def _input_gradient_on_cpu(grad: Array, kernel: Array) -> Array:
+    if math.prod(grad.shape[:4]) <= _TINY_VOXELS:
+        return by_columns(grad, _mirrored(kernel))
+    return by_planes(grad, _mirrored(kernel))
+
+
+def _mirrored(kernel: Array) -> Array:
+    return kernel[::-1, ::-1, ::-1].swapaxes(3, 4)
+
+
 def _native_kernel_gradient(x: Array, grad: Array, size: Shape3, form=native) -> Array:
     shape = jax.ShapeDtypeStruct((*size, x.shape[-1], grad.shape[-1]), x.dtype)
     (dk,) = jax.linear_transpose(lambda k: form(x, k), shape)(grad)
     return dk.astype(jnp.float32)
+
+
+def _neighbourhoods(x: Array, size: Shape3) -> Array:
+    """(B, D, H, W, kD * kH * kW * C): the voxels under the kernel, side by side."""
+    b, *extent, c = x.shape
+    padded = jnp.pad(x, ((0, 0), *((k // 2, k // 2) for k in size), (0, 0)))
+    numbers = np.arange(math.prod(padded.shape[1:4])).reshape(padded.shape[1:4])
+    picked = np.lib.stride_tricks.sliding_window_view(numbers, size).reshape(-1)
+    rows = jnp.take(padded.reshape(b, -1, c), picked, axis=1, mode="clip")
+    return rows.reshape(b, *extent, math.prod(size) * c)
 
 
 def _by_folded_taps(padded: Array, kernel: Array) -> Array:

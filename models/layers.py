@@ -8,7 +8,7 @@ from flax import nnx
 from jax import Array
 from jax.typing import DTypeLike
 
-from fdif_jax.models.conv import Shape3, conv, patch_conv, patch_conv_transpose
+from fdif_jax.models.conv import Shape3, conv, patch_conv, patch_conv_transpose, rows_product
 
 
 def uniform(rngs: nnx.Rngs, shape: tuple[int, ...], fan_in: int) -> Array:
@@ -48,7 +48,8 @@ class Linear(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         """(..., I) to (..., O) in the compute dtype."""
-        return _add_bias(x.astype(self.dtype) @ self.kernel[...].astype(self.dtype), self.bias)
+        y = rows_product(x.astype(self.dtype), self.kernel[...].astype(self.dtype))
+        return _add_bias(y, self.bias)
 
 
 class Conv(nnx.Module):

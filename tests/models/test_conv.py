@@ -7,6 +7,8 @@ import pytest
 
 from fdif_jax.models import conv as c
 
+slow = pytest.mark.slow
+
 # Sums of up to 3000 products in another order, relative to the largest value.
 TOLERANCE = 1e-5
 
@@ -23,13 +25,13 @@ def tensors(size, kernel, i, o, batch=2):
 
 
 CASES = [
-    pytest.param((8, 6, 10), (3, 3, 3), 6, 5, id="small"),
+    pytest.param((8, 6, 10), (3, 3, 3), 6, 5, id="small", marks=slow),
     pytest.param((24, 22, 20), (3, 3, 3), 8, 6, id="several-slabs"),
-    pytest.param((16, 12, 14), (5, 5, 5), 5, 14, id="five"),
-    pytest.param((16, 12, 14), (1, 3, 3), 6, 7, id="flat-kernel"),
-    pytest.param((12, 16, 16), (3, 1, 3), 6, 7, id="flat-in-plane"),
+    pytest.param((16, 12, 14), (5, 5, 5), 5, 14, id="five", marks=slow),
+    pytest.param((16, 12, 14), (1, 3, 3), 6, 7, id="flat-kernel", marks=slow),
+    pytest.param((12, 16, 16), (3, 1, 3), 6, 7, id="flat-in-plane", marks=slow),
     pytest.param((12, 14, 16), (3, 3, 3), 1, 8, id="one-channel"),
-    pytest.param((2, 1, 3), (5, 5, 5), 6, 7, id="kernel-beyond-the-volume"),
+    pytest.param((6, 1, 13), (5, 5, 5), 6, 7, id="kernel-beyond-the-volume", marks=slow),
 ]
 
 
@@ -40,7 +42,8 @@ def both(form, x, kernel):
         weights = jnp.cos(jnp.arange(y.size, dtype=jnp.float32).reshape(y.shape))
         return (y.astype(jnp.float32) * weights).sum(), y
 
-    (_, y), grads = jax.value_and_grad(scalar, argnums=(0, 1), has_aux=True)(x, kernel)
+    step = jax.jit(jax.value_and_grad(scalar, argnums=(0, 1), has_aux=True))
+    (_, y), grads = step(x, kernel)
     return y, *grads
 
 
@@ -60,10 +63,22 @@ def test_kernel_gradient_forms_agree(size, kernel, i, o):
     wanted = c._native_kernel_gradient(x, grad, kernel)
     close(c.kernel_gradient_by_planes(x, grad, kernel), wanted)
     close(c.kernel_gradient_by_taps(x, grad, kernel), wanted)
+    close(c.kernel_gradient_by_columns(x, grad, kernel), wanted)
 
 
-@pytest.mark.parametrize("stride", [(2, 2, 2), (1, 2, 2), (2, 1, 1)])
-@pytest.mark.parametrize("kernel", [(3, 3, 3), (1, 3, 3)])
+@pytest.mark.parametrize("kernel", [(3, 3, 3), pytest.param((5, 5, 5), marks=slow)])
+def test_tiny_volumes_equal_native(kernel):
+    x, k = tensors((3, 2, 4), kernel, 6, 7)
+    assert x[..., 0].size <= c._TINY_VOXELS
+    for found, wanted in zip(both(c.conv, x, k), both(c.native, x, k), strict=True):
+        close(found, wanted)
+
+
+@pytest.mark.parametrize(("stride", "kernel"), [
+    ((2, 2, 2), (3, 3, 3)),
+    pytest.param((1, 2, 2), (1, 3, 3), marks=slow),
+    pytest.param((2, 1, 1), (3, 3, 3), marks=slow),
+])
 def test_strided_conv_equals_native(stride, kernel):
     x, k = tensors((8, 12, 10), kernel, 5, 6)
     ours = both(lambda x, k: c.conv(x, k, stride), x, k)
@@ -71,7 +86,7 @@ def test_strided_conv_equals_native(stride, kernel):
         close(found, wanted)
 
 
-@pytest.mark.parametrize("kernel", [(2, 2, 2), (1, 2, 2), (4, 2, 8)])
+@pytest.mark.parametrize("kernel", [pytest.param((2, 2, 2), marks=slow), (4, 2, 8)])
 def test_patch_conv_forms_agree(kernel):
     x, k = tensors((8, 8, 16), kernel, 5, 6)
     native = lambda x, k: jax.lax.conv_general_dilated(  # noqa: E731
@@ -80,7 +95,7 @@ def test_patch_conv_forms_agree(kernel):
         close(found, wanted)
 
 
-@pytest.mark.parametrize("kernel", [(2, 2, 2), (1, 2, 2)])
+@pytest.mark.parametrize("kernel", [pytest.param((2, 2, 2), marks=slow), (1, 2, 2)])
 def test_patch_conv_transpose_forms_agree(kernel):
     x, k = tensors((4, 3, 5), kernel, 5, 6)
     ours = both(c.patch_conv_transpose, x, k)

@@ -122,10 +122,10 @@ def test_resenc_deep_supervision():
 
 TRAIN = [
     pytest.param("vnet_train_32_b2", lambda: g.vnet(dropout=False), id="vnet", marks=slow),
-    pytest.param("unetr_train_32", g.unetr, id="unetr"),
+    pytest.param("unetr_train_32", g.unetr, id="unetr", marks=slow),
     pytest.param("swin_train_64", g.swin, id="swin", marks=slow),
-    pytest.param("resenc_train", g.resenc, id="resenc"),
-    pytest.param("resenc_train_aniso", lambda: g.resenc(aniso=True), id="resenc-aniso"),
+    pytest.param("resenc_train", g.resenc, id="resenc", marks=slow),
+    pytest.param("resenc_train_aniso", lambda: g.resenc(aniso=True), id="resenc-aniso", marks=slow),
     pytest.param("primus_train", g.primus, id="primus"),
 ]
 
