@@ -210,8 +210,7 @@ def set_weights(model: nnx.Module, weights: Mapping[str, Any]) -> None:
             + "; ".join(problems) + "."
         )
     for name, variable in wanted.items():
-        variable[...] = jnp.asarray(weights[name], variable.dtype)
-    nnx.update(model, nnx.from_flat_state(state.items()))
+        variable.set_value(jnp.asarray(weights[name], variable.dtype))
 
 
 def is_head(path: str) -> bool:

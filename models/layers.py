@@ -1,9 +1,12 @@
 """Linear maps with PyTorch's initial values: float32 parameters, any compute dtype."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax import Array
 from jax.typing import DTypeLike
@@ -13,19 +16,42 @@ from fdif_jax.models.conv import Shape3, conv, patch_conv, patch_conv_transpose,
 
 def uniform(rngs: nnx.Rngs, shape: tuple[int, ...], fan_in: int) -> Array:
     """U(-b, b) with ``b = 1 / sqrt(fan_in)``: PyTorch's default for weights and biases."""
-    bound = 1.0 / math.sqrt(fan_in)
-    return jax.random.uniform(rngs.params(), shape, jnp.float32, -bound, bound)
+    return _filled(_uniform_row, rngs, shape, 1.0 / math.sqrt(fan_in))
 
 
 def he_normal(rngs: nnx.Rngs, shape: tuple[int, ...], fan_in: int) -> Array:
     """Normal for a leaky ReLU of slope 0.01: the start of nnU-Net's networks."""
-    std = math.sqrt(2.0 / ((1.0 + 0.01**2) * fan_in))
-    return std * jax.random.normal(rngs.params(), shape, jnp.float32)
+    return _filled(_normal_row, rngs, shape, math.sqrt(2.0 / ((1.0 + 0.01**2) * fan_in)))
 
 
 def normal(rngs: nnx.Rngs, shape: tuple[int, ...], std: float = 0.02) -> Array:
     """Normal with the given deviation: position tables."""
-    return std * jax.random.normal(rngs.params(), shape, jnp.float32)
+    return _filled(_normal_row, rngs, shape, std)
+
+
+@partial(jax.jit, static_argnums=1)
+def _uniform_row(key: Array, n: int) -> Array:
+    return jax.random.uniform(key, (n,), jnp.float32, -1.0, 1.0)
+
+
+@partial(jax.jit, static_argnums=1)
+def _normal_row(key: Array, n: int) -> Array:
+    return jax.random.normal(key, (n,), jnp.float32)
+
+
+def _filled(
+    draw: Callable[[Array, int], Array], rngs: nnx.Rngs, shape: tuple[int, ...], scale: float
+) -> Array:
+    """Random numbers of any shape from programs of few lengths.
+
+    A network has a hundred shapes; a program for each took a minute to compile, these take a
+    second. Traced or not, the numbers are the same.
+    """
+    n = math.prod(shape)
+    row = draw(rngs.params(), max(1024, 1 << (n - 1).bit_length()))
+    if isinstance(row, jax.core.Tracer):
+        return row[:n].reshape(shape) * jnp.float32(scale)
+    return jnp.asarray(np.asarray(row)[:n].reshape(shape) * np.float32(scale))
 
 
 class Linear(nnx.Module):

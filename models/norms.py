@@ -9,9 +9,9 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax import Array, lax
-from jax.typing import DTypeLike
 
 Activation = Literal["none", "leaky_relu", "elu"]
 
@@ -32,8 +32,8 @@ class InstanceNorm(nnx.Module):
 
     def __init__(self, features: int, *, affine: bool = False, activation: Activation = "none"):
         self.activation: Activation = activation
-        self.scale = nnx.Param(jnp.ones(features)) if affine else None
-        self.bias = nnx.Param(jnp.zeros(features)) if affine else None
+        self.scale = nnx.Param(constant(1.0, features)) if affine else None
+        self.bias = nnx.Param(constant(0.0, features)) if affine else None
 
     def __call__(self, x: Array) -> Array:
         """Same shape and dtype as ``x``, (B, D, H, W, C)."""
@@ -56,10 +56,10 @@ class BatchNorm(nnx.Module):
     def __init__(self, features: int, *, activation: Activation = "none"):
         self.activation: Activation = activation
         self.use_running_average = False
-        self.scale = nnx.Param(jnp.ones(features))
-        self.bias = nnx.Param(jnp.zeros(features))
-        self.mean = nnx.BatchStat(jnp.zeros(features))
-        self.var = nnx.BatchStat(jnp.ones(features))
+        self.scale = nnx.Param(constant(1.0, features))
+        self.bias = nnx.Param(constant(0.0, features))
+        self.mean = nnx.BatchStat(constant(0.0, features))
+        self.var = nnx.BatchStat(constant(1.0, features))
 
     def __call__(self, x: Array) -> Array:
         """Same shape and dtype as ``x``, (B, D, H, W, C)."""
@@ -87,8 +87,8 @@ class LayerNorm(nnx.Module):
 
     def __init__(self, features: int, *, epsilon: float = EPSILON):
         self.epsilon = epsilon
-        self.scale = nnx.Param(jnp.ones(features))
-        self.bias = nnx.Param(jnp.zeros(features))
+        self.scale = nnx.Param(constant(1.0, features))
+        self.bias = nnx.Param(constant(0.0, features))
 
     def __call__(self, x: Array) -> Array:
         """Same shape and dtype as ``x``, channels last."""
@@ -166,6 +166,6 @@ def _affine(x: Array, scale: Array | None, bias: Array | None) -> Array:
     return x if bias is None else x + bias
 
 
-def cast(x: Array, dtype: DTypeLike) -> Array:
-    """``x`` in the compute dtype, unchanged where it already is."""
-    return x if x.dtype == dtype else x.astype(dtype)
+def constant(value: float, features: int) -> Array:
+    """A float32 vector; put on the device as it is, without a program for its shape."""
+    return jnp.asarray(np.full(features, value, np.float32))

@@ -18,7 +18,7 @@ from fdif_jax.errors import InputError
 from fdif_jax.models import heads
 from fdif_jax.models.conv import Shape3
 from fdif_jax.models.layers import Conv, ConvTranspose, Linear, he_normal, normal
-from fdif_jax.models.norms import LayerNorm
+from fdif_jax.models.norms import LayerNorm, constant
 from fdif_jax.models.sizes import check_exact, check_input, check_multiple
 from fdif_jax.models.vit import light_attention, resized_positions
 
@@ -122,8 +122,8 @@ class EvaBlock(nnx.Module):
         self.attn = RotaryAttention(features, heads, dtype=dtype, rngs=rngs)
         self.norm2 = LayerNorm(features)
         self.mlp = GatedMlp(features, int(features * 8 / 3), dtype=dtype, rngs=rngs)
-        self.scale1 = nnx.Param(jnp.full(features, _LAYER_SCALE))
-        self.scale2 = nnx.Param(jnp.full(features, _LAYER_SCALE))
+        self.scale1 = nnx.Param(constant(_LAYER_SCALE, features))
+        self.scale2 = nnx.Param(constant(_LAYER_SCALE, features))
         self.drop1 = nnx.Dropout(drop_path, broadcast_dims=(1, 2), rngs=rngs)
         self.drop2 = nnx.Dropout(drop_path, broadcast_dims=(1, 2), rngs=rngs)
 
@@ -258,11 +258,11 @@ class Primus(nnx.Module):
         for depth, block in enumerate(self.blocks, 1):
             for _, module in nnx.iter_modules(block):
                 if isinstance(module, Linear):
-                    module.kernel[...] = normal(rngs, module.kernel.shape)
+                    module.kernel.set_value(normal(rngs, module.kernel.shape))
                     if module.bias is not None:
-                        module.bias[...] = jnp.zeros_like(module.bias[...])
+                        module.bias.set_value(constant(0.0, module.bias.shape[0]))
             for last in (block.attn.proj, block.mlp.out):
-                last.kernel[...] = last.kernel[...] / math.sqrt(2 * depth)
+                last.kernel.set_value(last.kernel.get_value() / math.sqrt(2 * depth))
 
 
 def decoder_widths(features: int, out_features: int) -> tuple[int, int]:
@@ -283,9 +283,9 @@ def _run_block_again(block: EvaBlock, x: Array, grid: tuple[int, ...]) -> Array:
 def _start(module: Conv | ConvTranspose, rngs: nnx.Rngs) -> None:
     *size, i, o = module.kernel.shape
     fan_in = math.prod(size) * (i if isinstance(module, Conv) else o)
-    module.kernel[...] = he_normal(rngs, module.kernel.shape, fan_in)
+    module.kernel.set_value(he_normal(rngs, module.kernel.shape, fan_in))
     if module.bias is not None:
-        module.bias[...] = jnp.zeros_like(module.bias[...])
+        module.bias.set_value(constant(0.0, module.bias.shape[0]))
 
 
 def _grid(image_size: tuple[int, ...]) -> tuple[int, ...]:

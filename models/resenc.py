@@ -17,7 +17,7 @@ from fdif_jax.errors import InputError
 from fdif_jax.models import heads
 from fdif_jax.models.conv import Shape3
 from fdif_jax.models.layers import Conv, ConvTranspose, apply, he_normal
-from fdif_jax.models.norms import InstanceNorm, activate
+from fdif_jax.models.norms import InstanceNorm, activate, constant
 from fdif_jax.models.sizes import check_input, check_multiple
 
 _BASE_FEATURES, _MAX_FEATURES = 32, 320
@@ -347,8 +347,8 @@ class ResEncUNet(nnx.Module):
                 *size, i, o = module.kernel.shape
                 _start(module, math.prod(size) * (i if isinstance(module, Conv) else o), rngs)
             elif isinstance(module, Block):
-                norm = module.unit2.norm
-                norm.scale[...] = jnp.zeros_like(norm.scale[...])  # type: ignore[index]
+                scale = module.unit2.norm.scale
+                scale.set_value(constant(0.0, scale.shape[0]))  # type: ignore[union-attr]
 
 
 def average_pool(x: Array, size: Shape3) -> Array:
@@ -359,9 +359,9 @@ def average_pool(x: Array, size: Shape3) -> Array:
 
 
 def _start(module: Conv | ConvTranspose, fan_in: int, rngs: nnx.Rngs) -> None:
-    module.kernel[...] = he_normal(rngs, module.kernel.shape, fan_in)
+    module.kernel.set_value(he_normal(rngs, module.kernel.shape, fan_in))
     if module.bias is not None:
-        module.bias[...] = jnp.zeros_like(module.bias[...])
+        module.bias.set_value(constant(0.0, module.bias.shape[0]))
 
 
 def _product(strides: tuple[Shape3, ...]) -> tuple[int, ...]:

@@ -9,8 +9,7 @@ import numpy as np
 from fdif_jax.errors import InputError
 from fdif_jax.interop import dynamic, monai, state
 from fdif_jax.interop.entries import Entry
-
-_WRAPPERS = ("module.", "_orig_mod.", "model.", "net.", "network.")
+from fdif_jax.interop.infer import original_names
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,43 +79,23 @@ def load_state_dict(
     Raises:
       InputError: with every mismatch in its ``problems``.
     """
-    tensors, partial = canonical(model, tensors)
-    entries, form = entries_of(model, _only_task(model)), format_of(model)
-    wanted = [e for e in entries if not partial or e.key in tensors]
-    kept = []
-    for entry in list(wanted):
-        fits = entry.key in tensors and tuple(tensors[entry.key].shape) == entry.torch_shape(
-            state.variable_at(model, entry.path).shape
-        )
-        if not fits and allow is not None and allow(entry.key):
-            kept.append(entry.key)
-            wanted.remove(entry)
-    ours = {k: v for k, v in tensors.items() if k not in kept and not (allow and allow(k)
-            and k not in {e.key for e in entries})}
+    tensors, form = original_names(tensors), format_of(model)
+    entries = entries_of(model, _any_task(model))
+    wanted, kept = [], []
+    for entry in entries:
+        shape = entry.torch_shape(state.variable_at(model, entry.path).shape)
+        fits = entry.key in tensors and tuple(tensors[entry.key].shape) == shape
+        (wanted if fits or allow is None or not allow(entry.key) else kept).append(entry)
+    mine, passed = {e.key for e in entries}, {e.key for e in kept}
+    ours = {
+        key: value for key, value in tensors.items()
+        if key not in passed and (key in mine or allow is None or not allow(key))
+    }
     problems = state.compare(model, wanted, ours, form.ignored)
     what = f"this file for {type(model).__name__}"
     state.refuse(problems, what, "`fdif inspect FILE` shows what it holds.")
     state.load(model, wanted, ours)
-    return kept
-
-
-def canonical(model: Any, tensors: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
-    """Keys in the original's names, and whether they are the encoder's alone.
-
-    Only SwinUNETR's self-supervised form (``module.patch_embed...``) is known to hold the
-    encoder alone.
-    """
-    name = type(model).__name__
-    if name == "SwinUNETR" and any(key.startswith("module.patch_embed") for key in tensors):
-        return {monai.from_swinvit(k): v for k, v in tensors.items()
-                if k.startswith(("module.patch_embed", "module.layers"))}, True
-    found = dict(tensors)
-    for wrapper in _WRAPPERS:
-        if found and all(key.startswith(wrapper) for key in found):
-            found = {key.removeprefix(wrapper): value for key, value in found.items()}
-    if name == "ResEncUNet":
-        found = {dynamic.canonical(key): value for key, value in found.items()}
-    return found, False
+    return sorted(passed)
 
 
 def is_head(model: Any, key: str) -> bool:
@@ -150,18 +129,19 @@ def to_swinvit(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {key: value for key, value in renamed.items() if key is not None}
 
 
-def _tasks(model: Any) -> tuple[str, ...]:
+def tasks_of(model: Any) -> tuple[str, ...]:
+    """The tasks of a multi-task network, none for a single head."""
     outputs = model.config.out_channels
     return () if isinstance(outputs, int) else tuple(task for task, _ in outputs)
 
 
-def _only_task(model: Any) -> str | None:
-    tasks = _tasks(model)
-    return tasks[0] if len(tasks) == 1 else None
+def _any_task(model: Any) -> str | None:
+    """A task of a multi-task network; where several share a trunk, any names it."""
+    return next(iter(tasks_of(model)), None)
 
 
 def _head_path(model: Any, task: str | None) -> str:
-    tasks = _tasks(model)
+    tasks = tasks_of(model)
     if not tasks and task is None:
         return "head"
     if task not in tasks:

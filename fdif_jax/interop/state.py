@@ -50,7 +50,7 @@ def load(model: Any, entries: Iterable[Entry], tensors: Mapping[str, Any]) -> No
         if entry.key in tensors:
             variable = variable_at(model, entry.path)
             array = entry.to_ours(np.asarray(tensors[entry.key]))
-            variable[...] = jnp.asarray(array, variable.dtype)
+            variable.set_value(jnp.asarray(array, variable.dtype))
 
 
 def dump(model: Any, entries: Iterable[Entry]) -> dict[str, np.ndarray]:

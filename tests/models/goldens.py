@@ -45,7 +45,8 @@ def golden(name: str):
 
 
 def vnet(in_channels: int = 1, **options) -> VNet:
-    return VNet(VNetConfig(in_channels=in_channels, out_channels=3, **options), rngs=nnx.Rngs(0))
+    config = VNetConfig(in_channels=in_channels, **({"out_channels": 3} | options))
+    return VNet(config, rngs=nnx.Rngs(0))
 
 
 def unetr(image_size=(32, 32, 32), **options) -> UNETR:
