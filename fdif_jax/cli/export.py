@@ -1,0 +1,29 @@
+"""``fdif export``: a model folder's weights for another tool."""
+
+from pathlib import Path
+
+import click
+
+from fdif_jax.interop import export_file
+from fdif_jax.model_io import load_info, load_model
+
+
+@click.command("export")
+@click.option("--model", "folder", required=True, type=click.Path(path_type=Path),
+              help="Model folder, e.g. training_output/…/model_best.")
+@click.option("--to", "target", required=True,
+              help="monai, monai-swinvit, nnunet, ssl3d or safetensors.")
+@click.option("--out", required=True, type=click.Path(path_type=Path),
+              help="File to write, .pth or .safetensors.")
+@click.option("--task", help="Which head of a multi-task network.")
+@click.option("--spacing", type=float, nargs=3, default=(1.0, 1.0, 1.0), show_default=True,
+              help="Millimetres per voxel of the training data; ssl3d only.")
+def command(
+    folder: Path, target: str, out: Path, task: str | None, spacing: tuple[float, float, float]
+) -> None:
+    """Write a network's weights for MONAI, nnU-Net or SSL3D."""
+
+    info = load_info(folder)
+    model = load_model(folder)
+    export_file(model, out, to=target, task=task, spacing=spacing, patch=info.patch)
+    click.echo(f"wrote {out} ({out.stat().st_size / 2**20:.1f} MiB)")
