@@ -1,8 +1,8 @@
 """Model folders: ``config.json`` beside orbax weights; loading for another task, input or patch.
 
-    model_best/
-      config.json   network and its options, patch, intensities, class names, provenance
-      weights/      orbax: one array per parameter and running statistic, by its path
+model_best/
+config.json   network and its options, patch, intensities, class names, provenance
+weights/      orbax: one array per parameter and running statistic, by its path
 """
 
 import dataclasses
@@ -249,7 +249,8 @@ def _restore(path: Path, target: dict[str, jax.ShapeDtypeStruct]) -> dict[str, A
         except (ValueError, OSError, KeyError, AttributeError, TypeError) as error:
             reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
             raise InputError(
-                f"{path}: the weights cannot be read, the folder is incomplete or damaged ({reason})."
+                f"{path}: the weights cannot be read, the folder is incomplete or damaged "
+                f"({reason})."
             ) from None
 
 

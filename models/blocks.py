@@ -4,12 +4,11 @@ Attribute names are the keys of the tables in interop: renaming one changes save
 """
 
 import jax.numpy as jnp
+from fdif_jax.models.layers import Conv, ConvTranspose
+from fdif_jax.models.norms import InstanceNorm, activate
 from flax import nnx
 from jax import Array
 from jax.typing import DTypeLike
-
-from fdif_jax.models.layers import Conv, ConvTranspose
-from fdif_jax.models.norms import InstanceNorm, activate
 
 
 class ResidualBlock(nnx.Module):

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax.numpy as jnp
+from fdif_jax.models.layers import Linear
 from flax import nnx
 from jax import Array
 
 from fdif_jax.errors import InputError
-from fdif_jax.models.layers import Linear
 
 # A number of output channels, or one per task. Pairs, not a dict: configs are hashable.
 Outputs = int | tuple[tuple[str, int], ...]

@@ -7,11 +7,10 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+from fdif_jax.models.conv import Shape3, conv, patch_conv, patch_conv_transpose, rows_product
 from flax import nnx
 from jax import Array
 from jax.typing import DTypeLike
-
-from fdif_jax.models.conv import Shape3, conv, patch_conv, patch_conv_transpose, rows_product
 
 
 def uniform(rngs: nnx.Rngs, shape: tuple[int, ...], fan_in: int) -> Array:

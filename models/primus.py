@@ -4,23 +4,24 @@ Counterpart of ``Primus`` of dynamic-network-architectures.
 """
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
-from jax import Array
-from jax.typing import DTypeLike
-
-from fdif_jax.errors import InputError
 from fdif_jax.models import heads
 from fdif_jax.models.conv import Shape3
 from fdif_jax.models.layers import Conv, ConvTranspose, Linear, he_normal, normal
 from fdif_jax.models.norms import LayerNorm, constant
 from fdif_jax.models.sizes import check_exact, check_input, check_multiple
 from fdif_jax.models.vit import light_attention, resized_positions
+from flax import nnx
+from jax import Array
+from jax.typing import DTypeLike
+
+from fdif_jax.errors import InputError
 
 PATCH = 8
 _DECODER_EPSILON = 1e-6
@@ -141,7 +142,7 @@ class PatchDecoder(nnx.Module):
         widths = (features, first, second, out_features)
         self.ups = nnx.List([
             ConvTranspose(i, o, 2, use_bias=True, dtype=dtype, rngs=rngs)
-            for i, o in zip(widths[:-1], widths[1:], strict=True)
+            for i, o in itertools.pairwise(widths)
         ])
         self.norms = nnx.List([LayerNorm(w, epsilon=_DECODER_EPSILON) for w in widths[1:-1]])
         for up in self.ups:

@@ -7,9 +7,6 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-from flax import nnx
-
-from fdif_jax.errors import InputError, lookup
 from fdif_jax.models.conv import Shape3
 from fdif_jax.models.heads import as_outputs
 from fdif_jax.models.primus import Primus, PrimusConfig
@@ -22,6 +19,9 @@ from fdif_jax.models.resenc import (
 from fdif_jax.models.swin_unetr import SwinUNETR, SwinUNETRConfig
 from fdif_jax.models.unetr import UNETR, UNETRConfig
 from fdif_jax.models.vnet import VNet, VNetConfig
+from flax import nnx
+
+from fdif_jax.errors import InputError, lookup
 
 Config = VNetConfig | UNETRConfig | SwinUNETRConfig | ResEncConfig | PrimusConfig
 Network = VNet | UNETR | SwinUNETR | ResEncUNet | Primus
@@ -76,7 +76,7 @@ PRESETS: tuple[Preset, ...] = (
     Preset("vnet", "vnet", _PATCH, "multiples of 16", VNetConfig()),
     Preset("unetr", "unetr", _PATCH, "multiples of 16, fixed when built", UNETRConfig()),
     Preset(
-        "swin_unetr", "swin_unetr", _PATCH, "multiples of 32, not 32×32×32", SwinUNETRConfig()
+        "swin_unetr", "swin_unetr", _PATCH, "multiples of 32, not 32x32x32", SwinUNETRConfig()
     ),
     # One network but for its patch, which nnU-Net plans from 8, 24 and 40 GB.
     Preset("resenc_m", "resenc", (128, 128, 128), _RESENC_RULE, ResEncConfig()),

@@ -9,16 +9,16 @@ import math
 from collections.abc import Mapping
 
 import jax.numpy as jnp
-from flax import nnx
-from jax import Array
-from jax.typing import DTypeLike
-
-from fdif_jax.errors import InputError
 from fdif_jax.models import heads
 from fdif_jax.models.conv import Shape3
 from fdif_jax.models.layers import Conv, ConvTranspose, apply, he_normal
 from fdif_jax.models.norms import InstanceNorm, activate, constant
 from fdif_jax.models.sizes import check_input, check_multiple
+from flax import nnx
+from jax import Array
+from jax.typing import DTypeLike
+
+from fdif_jax.errors import InputError
 
 _BASE_FEATURES, _MAX_FEATURES = 32, 320
 _BLOCKS = (1, 3, 4)  # per stage; 6 in all further ones
@@ -301,7 +301,7 @@ class ResEncUNet(nnx.Module):
         product = _product(self.config.strides)
         check_multiple(size, product, "resenc")
         if tuple(size) == product:
-            given = "×".join(map(str, size))
+            given = "x".join(map(str, size))
             raise InputError(
                 f"resenc cannot take {given}: with {len(self.config.strides)} stages its deepest "
                 "map has a single voxel to normalise over; double one axis, or use fewer stages."

@@ -29,9 +29,9 @@ def check_multiple(size: tuple[int, ...], multiple: tuple[int, ...] | int, netwo
     factors = (multiple,) * 3 if isinstance(multiple, int) else tuple(multiple)
     if all(n > 0 and n % m == 0 for n, m in zip(size, factors, strict=True)):
         return
-    rule = str(factors[0]) if len(set(factors)) == 1 else "×".join(map(str, factors))
-    near = "×".join(str(max(m, round(n / m) * m)) for n, m in zip(size, factors, strict=True))
-    given = "×".join(map(str, size))
+    rule = str(factors[0]) if len(set(factors)) == 1 else "x".join(map(str, factors))
+    near = "x".join(str(max(m, round(n / m) * m)) for n, m in zip(size, factors, strict=True))
+    given = "x".join(map(str, size))
     raise InputError(f"{network} takes sizes that are multiples of {rule}, got {given}; "
                      f"the nearest is {near}.")
 
@@ -43,7 +43,7 @@ def check_exact(size: tuple[int, ...], image_size: tuple[int, ...], network: str
       InputError: naming the size and the way to change it.
     """
     if tuple(size) != tuple(image_size):
-        built, given = ("×".join(map(str, s)) for s in (image_size, size))
+        built, given = ("x".join(map(str, s)) for s in (image_size, size))
         raise InputError(
             f"this {network} was built for {built} voxels, got {given}; "
             f"call resize_position_embeddings({tuple(size)}) to change it."

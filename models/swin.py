@@ -3,16 +3,16 @@
 from typing import Literal, get_args
 
 import jax.numpy as jnp
-from flax import nnx
-from jax import Array
-from jax.typing import DTypeLike
-
-from fdif_jax.errors import InputError
 from fdif_jax.models.blocks import ResidualBlock
 from fdif_jax.models.layers import Conv, Linear, apply, normal
 from fdif_jax.models.norms import LayerNorm
 from fdif_jax.models.vit import Mlp, split_heads
 from fdif_jax.models.windows import Windows, position_bias, window_attention
+from flax import nnx
+from jax import Array
+from jax.typing import DTypeLike
+
+from fdif_jax.errors import InputError
 
 Merging = Literal["merging", "legacy", "mergingv2"]
 _SHIFTED = (False, True)  # the two blocks of a stage

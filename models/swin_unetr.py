@@ -8,16 +8,16 @@ import dataclasses
 from collections.abc import Mapping
 
 import jax.numpy as jnp
-from flax import nnx
-from jax import Array
-
-from fdif_jax.errors import InputError
 from fdif_jax.models import heads
 from fdif_jax.models.blocks import ResidualBlock, UpBlock
 from fdif_jax.models.layers import Conv, apply
 from fdif_jax.models.norms import layer_norm
 from fdif_jax.models.sizes import check_input, check_multiple
 from fdif_jax.models.swin import Merging, SwinEncoder
+from flax import nnx
+from jax import Array
+
+from fdif_jax.errors import InputError
 
 _MULTIPLE = 32
 
@@ -122,8 +122,8 @@ class SwinUNETR(nnx.Module):
         check_multiple(size, _MULTIPLE, "swin_unetr")
         if tuple(size) == (_MULTIPLE,) * 3 and hasattr(self, "encoder10"):
             raise InputError(
-                "swin_unetr cannot take 32×32×32: its deepest map has a single voxel to "
-                "normalise over; the nearest sizes are 32×32×64 and larger."
+                "swin_unetr cannot take 32x32x32: its deepest map has a single voxel to "
+                "normalise over; the nearest sizes are 32x32x64 and larger."
             )
 
     def replace_head(

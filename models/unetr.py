@@ -9,10 +9,6 @@ import math
 from collections.abc import Mapping
 
 import jax.numpy as jnp
-from flax import nnx
-from jax import Array
-
-from fdif_jax.errors import InputError
 from fdif_jax.models import heads
 from fdif_jax.models.blocks import ProjectionUp, ResidualBlock, UpBlock
 from fdif_jax.models.conv import Shape3
@@ -20,6 +16,10 @@ from fdif_jax.models.layers import Conv, apply, normal
 from fdif_jax.models.norms import LayerNorm
 from fdif_jax.models.sizes import check_exact, check_input, check_multiple
 from fdif_jax.models.vit import TransformerBlock, resized_positions
+from flax import nnx
+from jax import Array
+
+from fdif_jax.errors import InputError
 
 PATCH = 16
 _TAPPED = (3, 6, 9)  # zero-based blocks whose output the decoder takes, without the final norm
@@ -78,7 +78,9 @@ class UNETR(nnx.Module):
         c, wide, f, dtype = config, config.hidden_size, config.feature_size, jnp.dtype(config.dtype)
         self.config = c
         self.encoded_features = wide
-        self.patches = Conv(c.in_channels, wide, PATCH, PATCH, use_bias=True, dtype=dtype, rngs=rngs)
+        self.patches = Conv(
+            c.in_channels, wide, PATCH, PATCH, use_bias=True, dtype=dtype, rngs=rngs
+        )
         self.positions = nnx.Param(normal(rngs, (1, math.prod(_grid(c.image_size)), wide)))
         self.blocks = nnx.List(
             [TransformerBlock(wide, c.mlp_size, c.heads, dtype=dtype, rngs=rngs)

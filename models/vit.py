@@ -2,12 +2,11 @@
 
 import jax
 import jax.numpy as jnp
+from fdif_jax.models.layers import Linear
+from fdif_jax.models.norms import LayerNorm
 from flax import nnx
 from jax import Array
 from jax.typing import DTypeLike
-
-from fdif_jax.models.layers import Linear
-from fdif_jax.models.norms import LayerNorm
 
 
 def attention(q: Array, k: Array, v: Array, bias: Array | None = None) -> Array:

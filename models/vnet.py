@@ -4,15 +4,15 @@ import dataclasses
 from collections.abc import Mapping
 
 import jax.numpy as jnp
+from fdif_jax.models import heads
+from fdif_jax.models.layers import Conv, ConvTranspose, apply
+from fdif_jax.models.norms import BatchNorm, activate
+from fdif_jax.models.sizes import check_input, check_multiple
 from flax import nnx
 from jax import Array
 from jax.typing import DTypeLike
 
 from fdif_jax.errors import InputError
-from fdif_jax.models import heads
-from fdif_jax.models.layers import Conv, ConvTranspose, apply
-from fdif_jax.models.norms import BatchNorm, activate
-from fdif_jax.models.sizes import check_input, check_multiple
 
 # Per level below the first: convolutions, and dropout in front of them.
 _DOWN = ((1, 0.0), (2, 0.0), (3, 0.5), (2, 0.5))
@@ -191,7 +191,7 @@ class VNet(nnx.Module):
         training = not self.input.norm.use_running_average
         if training and batch == 1 and tuple(size) == (16, 16, 16):
             raise InputError(
-                "vnet cannot train on one 16×16×16 volume: its deepest map has a single voxel to "
+                "vnet cannot train on one 16x16x16 volume: its deepest map has a single voxel to "
                 "normalise over; use a larger size or a batch."
             )
 

@@ -12,10 +12,9 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
-
 from fdif_jax.models.conv import Shape3
 from fdif_jax.models.vit import attention
+from jax import Array, lax
 
 _BETWEEN_REGIONS = -100.0  # not -inf: what the published weights were trained with
 _SCORE_BYTES = 6 * 2**20  # scores of one chunk of windows on a CPU: what its cache holds

@@ -119,9 +119,8 @@ def worker_jax(network: str, size: int) -> None:
     import jax
     import jax.numpy as jnp
     import optax
-    from flax import nnx
-
     from fdif_jax.models import create_model
+    from flax import nnx
 
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
@@ -153,7 +152,8 @@ def worker_jax(network: str, size: int) -> None:
     x = jax.random.normal(jax.random.key(0), (1, size, size, size, 1))
     labels = jax.random.randint(jax.random.key(1), (1, size, size, size), 0, CLASSES)
     start = time.perf_counter()
-    program = jax.jit(update, donate_argnums=(0, 1, 2)).lower(params, rest, state, x, labels).compile()
+    jitted = jax.jit(update, donate_argnums=(0, 1, 2))
+    program = jitted.lower(params, rest, state, x, labels).compile()
     ready = {"compile": time.perf_counter() - start}
 
     def step():

@@ -22,7 +22,6 @@ def command(
     folder: Path, target: str, out: Path, task: str | None, spacing: tuple[float, float, float]
 ) -> None:
     """Write a network's weights for MONAI, nnU-Net or SSL3D."""
-
     info = load_info(folder)
     model = load_model(folder)
     export_file(model, out, to=target, task=task, spacing=spacing, patch=info.patch)

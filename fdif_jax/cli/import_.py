@@ -24,7 +24,6 @@ def command(
     file: Path, source: str, out_dir: Path, grid_size: tuple[int, int, int] | None, merging: str
 ) -> None:
     """Read weights of MONAI, nnU-Net or SSL3D into a model folder."""
-
     lookup({"monai": 1, "nnunet": 1, "ssl3d": 1}, source, kind="source")
     lookup({"merging": 1, "legacy": 1, "mergingv2": 1}, merging, kind="merging")
     model, missing = import_file(file, image_size=grid_size, merging=merging)  # type: ignore[arg-type]

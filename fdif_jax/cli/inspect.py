@@ -15,7 +15,6 @@ from fdif_jax.models.registry import count_parameters, family_of
               help="Patch of UNETR and Primus, where it is not a cube.")
 def command(file: Path, grid_size: tuple[int, int, int] | None) -> None:
     """Say what FILE holds, which network it fits and what is missing."""
-
     if file.is_dir():
         info = load_info(file)
         click.echo(f"{file}: model folder, {family_of(info.config)}, "

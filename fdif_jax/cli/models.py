@@ -11,7 +11,7 @@ PARAMETERS: dict[str, int] = {}
 
 def model_rows() -> list[tuple[str, str, str, str]]:
     """Header and one row per preset: name, parameters, sizes it takes, memory."""
-    rows = [("name", "parameters", "input sizes", "training step at 96³ (with --use_checkpoint)")]
+    rows = [("name", "parameters", "input sizes", "training step at 96^3 (with --use_checkpoint)")]
     for preset in PRESETS:
         plain, light = MEMORY[preset.name]
         rows.append((preset.name, f"{PARAMETERS[preset.name]:,}", preset.rule,

@@ -16,7 +16,7 @@ _AXES: dict[Layout, tuple[int, ...]] = {
 
 
 class Entry(NamedTuple):
-    """``key`` of a PyTorch state dict stands at ``path`` (attributes and indices) of our network."""
+    """``key`` of a PyTorch state dict stands at ``path`` (attributes, indices) of our network."""
 
     key: str
     path: str

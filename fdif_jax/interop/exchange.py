@@ -52,10 +52,11 @@ def import_file(
     names = original_names(tensors)
     config = infer_config(names, image_size=image_size, merging=merging)
     model = build(config, rngs=nnx.Rngs(0))
-    if "swinViT.patch_embed.proj.weight" in names and "encoder1.layer.conv1.conv.weight" not in names:
-        missing = formats.load_state_dict(model, names, allow=lambda k: not k.startswith("swinViT."))
-    else:
-        missing = formats.load_state_dict(model, names)
+    encoder_only = family_of(config) == "swin_unetr" and not any(
+        key.startswith(("encoder", "decoder", "out.")) for key in names
+    )
+    allow = (lambda key: not key.startswith("swinViT.")) if encoder_only else None
+    missing = formats.load_state_dict(model, names, allow=allow)
     model.eval()
     return model, missing
 
@@ -120,6 +121,7 @@ def adaptation_plan(
     Raises:
       InputError: no patch for a ResEnc, or a Primus of no known size without ``class_name``.
     """
+    keys: tuple[str, str, list[str], str | None]
     family = family_of(config)
     size = patch or getattr(config, "image_size", None)
     if size is None:

@@ -81,7 +81,8 @@ def load_state_dict(
     """
     tensors, form = original_names(tensors), format_of(model)
     entries = entries_of(model, _any_task(model))
-    wanted, kept = [], []
+    wanted: list[Entry] = []
+    kept: list[Entry] = []
     for entry in entries:
         shape = entry.torch_shape(state.variable_at(model, entry.path).shape)
         fits = entry.key in tensors and tuple(tensors[entry.key].shape) == shape

@@ -7,9 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from deterministic import det_input, det_labels, det_tensor, hash_unit
-from flax import nnx
-
-from fdif_jax.interop import dynamic, monai, state
 from fdif_jax.models import (
     UNETR,
     Primus,
@@ -22,6 +19,9 @@ from fdif_jax.models import (
     VNet,
     VNetConfig,
 )
+from flax import nnx
+
+from fdif_jax.interop import dynamic, monai, state
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = (ROOT / "tests/goldens/models", ROOT.parent / "shared/goldens/models")

@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-
 from fdif_jax.models import conv as c
 
 slow = pytest.mark.slow
@@ -15,7 +14,8 @@ TOLERANCE = 1e-5
 
 def close(found, wanted):
     scale = float(jnp.abs(wanted).max()) + 1e-30
-    np.testing.assert_allclose(np.asarray(found), np.asarray(wanted), rtol=0, atol=TOLERANCE * scale)
+    found, wanted = np.asarray(found), np.asarray(wanted)
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=TOLERANCE * scale)
 
 
 def tensors(size, kernel, i, o, batch=2):

@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from fdif_jax.models import create_model
 from flax import nnx
 
 from fdif_jax.interop import export_file, formats, import_file, load_state_dict, to_state_dict
-from fdif_jax.models import create_model
 
 pytestmark = [
     pytest.mark.reference,
@@ -105,7 +105,7 @@ def test_same_logits_and_both_directions(name, original, size, parameters, tmp_p
         y = np.asarray(nnx.jit(lambda m, x: m(x))(ours, jnp.moveaxis(jnp.asarray(x), 1, -1)))
     largest = np.abs(wanted).max()
     error = np.abs(y - wanted).max()
-    print(f"{name}: |Δ| {error:.2e}, max|y| {largest:.2f}, ratio {error / largest:.1e}")
+    print(f"{name}: |Δ| {error:.2e}, max|y| {largest:.2f}, ratio {error / largest:.1e}")  # noqa: T201
     assert math.isfinite(largest)
     assert error <= TOLERANCE * largest
 

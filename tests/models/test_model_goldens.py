@@ -4,10 +4,10 @@ import goldens as g
 import jax
 import numpy as np
 import pytest
+from fdif_jax.models.primus import rotary_table
 from flax import nnx
 
 from fdif_jax.interop import state
-from fdif_jax.models.primus import rotary_table
 
 # float32 noise of the originals against float64 is 3e-6 to 1.5e-5; the mistakes tried (another
 # epsilon, order, padding, GELU) show at 1e-4 or more.

@@ -1,0 +1,300 @@
+"""Laws that hold for every network, and the refusals of each."""
+
+import goldens as g
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from fdif_jax.models import PRESETS, Classifier, create_model, model_config
+from fdif_jax.models.norms import BatchNorm, InstanceNorm, standardize
+from fdif_jax.models.registry import (
+    config_from,
+    count_parameters,
+    family_of,
+    training_bytes,
+)
+from fdif_jax.models.resenc import plan_stages, resenc_config_from_plans
+from flax import nnx
+
+from fdif_jax.errors import InputError
+
+# Name, builder, a size that it takes.
+NETWORKS = {
+    "vnet": (lambda **o: g.vnet(width=4, dropout=False, **o), (16, 16, 32)),
+    "unetr": (lambda **o: g.unetr((16, 16, 32), **o), (16, 16, 32)),
+    "swin": (lambda **o: g.swin(**o), (32, 32, 64)),
+    "resenc": (lambda **o: g.resenc(**o), (8, 8, 16)),
+    "primus": (lambda **o: g.primus(image_size=(16, 16, 24), **o), (16, 16, 24)),
+}
+every = pytest.mark.parametrize(("build", "size"), NETWORKS.values(), ids=NETWORKS)
+
+
+def image(size, batch=1, channels=1):
+    x = np.random.default_rng(0).random((batch, *size, channels), np.float32)
+    return jnp.asarray(x)
+
+
+@pytest.mark.parametrize(("name", "classes", "count"), [
+    ("vnet", 14, 45_646_126), ("vnet", 110, 46_042_318), ("vnet", 3, 45_601_906),
+    ("unetr", 14, 92_784_046), ("unetr", 110, 92_785_678),
+    ("swin_unetr", 14, 62_187_296), ("swin_unetr", 110, 62_192_000),
+    ("resenc_l", 14, 102_359_430), ("resenc_l", 110, 102_436_710), ("resenc_l", 3, 102_350_575),
+    ("primus_m", 14, 147_661_030), ("primus_m", 110, 151_141_238),
+])
+def test_parameter_counts_at_the_papers_sizes(name, classes, count):
+    assert count_parameters(model_config(name, out_channels=classes)) == count
+
+
+@pytest.mark.parametrize(("options", "count"), [
+    ({"image_size": (128, 128, 128)}, 149_706_982), ({"image_size": (160, 160, 160)}, 153_080_038),
+])
+def test_primus_counts_follow_the_patch(options, count):
+    assert count_parameters(model_config("primus_m", **options)) == count
+
+
+# The compilation of the others takes longer than the fast tier has.
+@pytest.mark.parametrize(("build", "size"), [
+    pytest.param(*case, id=name, marks=() if name in ("unetr", "primus") else pytest.mark.slow)
+    for name, case in NETWORKS.items()
+])
+def test_batches_and_samples_agree_under_jit(build, size):
+    model = g.with_golden_weights(build())
+    model.eval()
+    run = nnx.jit(lambda m, x: m(x))
+    x = image(size, batch=2)
+    both = run(model, x)
+    assert both.shape == (2, *size, 3)
+    assert both.dtype == jnp.float32
+    np.testing.assert_allclose(both[1:], run(model, x[1:]), atol=1e-5)
+
+
+@pytest.mark.slow
+@every
+def test_bfloat16_decides_alike(build, size):
+    full, half = (g.with_golden_weights(build(dtype=d)) for d in ("float32", "bfloat16"))
+    run = nnx.jit(lambda m, x: m(x))
+    full.eval(), half.eval()
+    a, b = (run(m, image(size)) for m in (full, half))
+    assert b.dtype == jnp.float32
+    assert bool(jnp.isfinite(b).all())
+    assert float((a.argmax(-1) == b.argmax(-1)).mean()) >= 0.97
+
+
+@pytest.mark.slow
+@every
+def test_recomputation_changes_no_gradient(build, size):
+    labels = jnp.zeros((1, *size), jnp.int32)
+    plain, again = (
+        g.gradients(g.with_golden_weights(build(remat=r)), image(size), labels)
+        for r in (False, True)
+    )
+    assert plain[0] == pytest.approx(again[0], rel=1e-6)
+    for a, b in zip(*(jax.tree.leaves(nnx.state(x[1], nnx.Param)) for x in (plain, again)),
+                    strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5 * float(jnp.abs(a).max() + 1e-3))
+
+
+@every
+def test_one_head_per_task(build, size):
+    model = build()
+    model.replace_head({"shape": 4, "mapper": 2}, rngs=nnx.Rngs(1))
+    model.eval()
+    out = nnx.eval_shape(lambda m, x: m(x), model, image(size))
+    assert {task: y.shape[-1] for task, y in out.items()} == {"shape": 4, "mapper": 2}
+    assert model.config.out_channels == (("shape", 4), ("mapper", 2))
+    model.replace_head(7, rngs=nnx.Rngs(1))
+    model.eval()
+    assert nnx.eval_shape(lambda m, x: m(x), model, image(size)).shape[-1] == 7
+
+
+@every
+def test_classifier_on_every_encoder(build, size):
+    model = Classifier(build(), 5, dropout=0.1, rngs=nnx.Rngs(0))
+    model.eval()
+    assert nnx.eval_shape(lambda m, x: m(x), model, image(size, 2)).shape == (2, 5)
+
+
+@every
+def test_config_survives_json(build, size):
+    import dataclasses
+    import json
+
+    config = build(remat=True).config
+    values = json.loads(json.dumps(dataclasses.asdict(config)))
+    assert config_from(family_of(config), values) == config
+
+
+@every
+def test_recomputation_keeps_less(build, size):
+    configs = [build(remat=r).config for r in (False, True)]
+    kept = [training_bytes(c, size) for c in configs]
+    assert kept[1] < kept[0]
+
+
+@pytest.mark.parametrize(("build", "size", "message"), [
+    (lambda: g.vnet(width=4), (16, 24, 16), "multiples of 16, got 16x24x16; the nearest is"),
+    (lambda: g.vnet(width=4), (16, 16, 16), "single voxel"),
+    (g.unetr, (48, 48, 48), r"built for 32x32x32 voxels, got 48x48x48; call resize_position"),
+    (g.swin, (64, 64, 48), "multiples of 32"),
+    (g.swin, (32, 32, 32), "single voxel"),
+    (g.resenc, (8, 8, 12), "multiples of 8"),
+    (lambda: g.resenc(aniso=True), (8, 8, 12), "multiples of 4x8x8"),
+    (g.resenc, (8, 8, 8), "single voxel"),
+    # As many tokens as 32x32x48: computes in the original, with wrong positions.
+    (g.primus, (32, 48, 32), "built for 32x32x48"),
+])
+def test_sizes_are_refused_with_a_remedy(build, size, message):
+    model = build()
+    with pytest.raises(InputError, match=message):
+        model(image(size))
+
+
+@every
+def test_channels_and_axes_are_refused(build, size):
+    with pytest.raises(InputError, match=r"built for 1 input channel\(s\), got 2"):
+        build()(image(size, channels=2))
+    with pytest.raises(InputError, match="takes \\(batch, D, H, W, channels\\)"):
+        build()(image(size)[0])
+
+
+@pytest.mark.parametrize(("make", "message"), [
+    (lambda: g.vnet(3), "must divide 16"),
+    (lambda: g.unetr((40, 32, 32)), "multiples of 16"),
+    (lambda: g.unetr(heads=5), "multiple of heads"),
+    (lambda: g.swin(feature_size=20), "multiple of 12"),
+    (lambda: g.swin(merging="old"), "unknown merging 'old'"),
+    (lambda: g.primus(heads=5), "multiple of 6"),
+    (lambda: create_model("unet", rngs=nnx.Rngs(0)), "did you mean 'unetr'"),
+    (lambda: model_config("vnet", widht=8), "did you mean 'width'"),
+    (lambda: model_config("vnet", dtype="float16"), "float32 or bfloat16"),
+    (lambda: model_config("vnet", out_channels=0), "at least 1"),
+    (lambda: model_config("vnet", plans={}), "describe a ResEnc"),
+    (lambda: create_model("swin_unetr", image_size=(96, 96, 90), rngs=nnx.Rngs(0)), "96x96x96"),
+])
+def test_wrong_options_are_refused(make, message):
+    with pytest.raises(InputError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(("patch", "spacing", "strides", "first_kernel"), [
+    ((160, 192, 160), (1, 1, 1), [(2, 2, 2)] * 5, (3, 3, 3)),
+    ((192, 192, 192), (1.5, 1.5, 1.5), [(2, 2, 2)] * 5, (3, 3, 3)),
+    ((80, 256, 256), (3, 0.76, 0.76), [(1, 2, 2), *[(2, 2, 2)] * 4, (1, 2, 2)], (1, 3, 3)),
+    ((96, 224, 224), (2, 0.71, 0.71), [(1, 2, 2), *[(2, 2, 2)] * 4], (1, 3, 3)),
+    ((96, 96, 96), (1, 1, 1), [(2, 2, 2)] * 4, (3, 3, 3)),
+])
+def test_stages_as_nnunet_plans_them(patch, spacing, strides, first_kernel):
+    kernels, found = plan_stages(patch, spacing)
+    assert found == ((1, 1, 1), *strides)
+    assert kernels[0] == first_kernel
+
+
+def plans(**changes):
+    kwargs = {
+        "n_stages": 7, "features_per_stage": [32, 64, 128, 256, 320, 320, 320],
+        "conv_op": "torch.nn.modules.conv.Conv3d", "kernel_sizes": [[1, 3, 3], *[[3, 3, 3]] * 6],
+        "strides": [[1, 1, 1], [1, 2, 2], *[[2, 2, 2]] * 4, [1, 2, 2]],
+        "n_blocks_per_stage": [1, 3, 4, 6, 6, 6, 6], "n_conv_per_stage_decoder": [1] * 6,
+        "conv_bias": True, "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d",
+        "norm_op_kwargs": {"eps": 1e-5, "affine": True}, "dropout_op": None,
+        "nonlin": "torch.nn.LeakyReLU", "nonlin_kwargs": {"inplace": True},
+    } | changes
+    name = "dynamic_network_architectures.architectures.unet.ResidualEncoderUNet"
+    architecture = {"network_class_name": name, "arch_kwargs": kwargs}
+    return {"configurations": {"3d_fullres": {"architecture": architecture},
+                               "3d_cascade": {"inherits_from": "3d_fullres"}}}
+
+
+def test_resenc_from_a_plans_file():
+    config = model_config("resenc_l", plans=plans(), out_channels=14)
+    assert count_parameters(config) == 141_411_028
+    assert resenc_config_from_plans(plans(), "3d_cascade") == resenc_config_from_plans(plans())
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"norm_op": "torch.nn.BatchNorm3d"}, "norm_op"),
+    ({"dropout_op": "torch.nn.Dropout3d"}, "dropout_op"),
+    ({"conv_op": "torch.nn.Conv2d"}, "only Conv3d"),
+    ({"conv_bias": False}, "conv_bias"),
+])
+def test_plans_that_cannot_be_built_are_refused(change, message):
+    with pytest.raises(InputError, match=message):
+        resenc_config_from_plans(plans(**change))
+
+
+def test_plans_without_the_configuration_are_refused():
+    with pytest.raises(InputError, match="there are: 3d_fullres"):
+        resenc_config_from_plans(plans(), "3d_lowres")
+
+
+@pytest.mark.parametrize("activation", ["none", "leaky_relu", "elu"])
+@pytest.mark.parametrize("affine", [False, True])
+def test_standardize_has_the_gradient_of_its_formula(activation, affine):
+    keys = jax.random.split(jax.random.key(0), 4)
+    x, weights = (jax.random.normal(k, (2, 3, 4, 5, 6)) for k in keys[:2])
+    scale, bias = (jax.random.normal(k, (6,)) if affine else None for k in keys[2:])
+    act = {"none": lambda z: z, "elu": jax.nn.elu,
+           "leaky_relu": lambda z: jax.nn.leaky_relu(z, 0.01)}[activation]
+
+    def plain(x, scale, bias):
+        y = (x - x.mean((1, 2, 3), keepdims=True)) * jax.lax.rsqrt(
+            x.var((1, 2, 3), keepdims=True) + 1e-5)
+        return (act(y * scale + bias if affine else y) * weights).sum()
+
+    def ours(x, scale, bias):
+        return (standardize(x, scale, bias, (1, 2, 3), activation)[0] * weights).sum()
+
+    args = (0, 1, 2) if affine else (0,)
+    for a, b in zip(jax.grad(ours, args)(x, scale, bias), jax.grad(plain, args)(x, scale, bias),
+                    strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_batch_norm_statistics_follow_pytorch():
+    """Running variance takes the unbiased one, with weight 0.1; evaluation uses them."""
+    norm, x = BatchNorm(3), 2.0 + 3.0 * image((2, 2, 2), 2, 3)
+    norm(x)
+    flat = np.asarray(x).reshape(-1, 3)
+    np.testing.assert_allclose(norm.mean[...], 0.1 * flat.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(norm.var[...], 0.9 + 0.1 * flat.var(0, ddof=1), rtol=1e-5)
+    norm.eval()
+    wanted = (flat - np.asarray(norm.mean[...])) / np.sqrt(np.asarray(norm.var[...]) + 1e-5)
+    np.testing.assert_allclose(np.asarray(norm(x)).reshape(-1, 3), wanted, atol=1e-5)
+
+
+def test_half_precision_keeps_norms_in_float32():
+    """1000 + noise in bfloat16 has no variance left if the mean is taken in bfloat16."""
+    x = (100.0 + image((8, 8, 8))).astype(jnp.bfloat16)
+    y = InstanceNorm(1)(x)
+    assert y.dtype == jnp.bfloat16
+    assert float(jnp.abs(y.astype(jnp.float32).mean())) < 0.02
+
+
+def test_vnet_dropout_zeroes_whole_channels():
+    model = g.vnet(width=4)
+    x = jnp.ones((1, 2, 2, 2, 64))
+    y = np.asarray(model.downs[3].dropout(x))[0].reshape(8, 64)
+    assert ((y == 0).all(0) | (y == 2).all(0)).all()
+    assert 0 < (y == 0).all(0).mean() < 1
+
+
+def test_resenc_blocks_start_as_their_skip():
+    model = g.resenc()
+    block = model.stages[1].parts[1]
+    x = jnp.abs(image((4, 4, 4), channels=16))
+    np.testing.assert_allclose(block(x), x, atol=1e-6)
+
+
+def test_resized_positions_keep_what_they_had():
+    model = g.unetr((32, 32, 32))
+    model.positions[...] = jnp.broadcast_to(jnp.arange(48.0), (1, 8, 48))
+    model.resize_position_embeddings((64, 48, 32))
+    assert model.positions.shape == (1, 4 * 3 * 2, 48)
+    np.testing.assert_allclose(model.positions[0], np.broadcast_to(np.arange(48.0), (24, 48)),
+                               atol=1e-5)
+
+
+def test_presets_are_named_once():
+    names = [p.name for p in PRESETS]
+    assert len(set(names)) == len(names)
+    assert all(family_of(p.config) == p.family for p in PRESETS)
