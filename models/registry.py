@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -23,8 +23,8 @@ from flax import nnx
 
 from fdif_jax.errors import InputError, lookup
 
-Config = VNetConfig | UNETRConfig | SwinUNETRConfig | ResEncConfig | PrimusConfig
-Network = VNet | UNETR | SwinUNETR | ResEncUNet | Primus
+Config: TypeAlias = VNetConfig | UNETRConfig | SwinUNETRConfig | ResEncConfig | PrimusConfig
+Network: TypeAlias = VNet | UNETR | SwinUNETR | ResEncUNet | Primus
 Family = Literal["vnet", "unetr", "swin_unetr", "resenc", "primus"]
 
 _CONFIGS: dict[Family, type[Config]] = {

@@ -6,6 +6,8 @@ dynamic-network-architectures (with timm < 1.0.23).
 
 import gc
 import math
+import sys
+import types
 
 import jax
 import jax.numpy as jnp
@@ -45,11 +47,22 @@ def dynamic_network(name, classes, size):
             norm_op_kwargs={"eps": 1e-5, "affine": True}, nonlin=torch.nn.LeakyReLU,
             nonlin_kwargs={"inplace": True}, deep_supervision=False,
         )
+    pretend_torchvision_loads()
     primus = pytest.importorskip("dynamic_network_architectures.architectures.primus")
     return primus.Primus(
         1, 864, (8, 8, 8), classes, eva_depth=16, eva_numheads=12, input_shape=size,
         drop_path_rate=0.2, scale_attn_inner=True, init_values=0.1,
     )
+
+
+def pretend_torchvision_loads():
+    """timm imports torchvision, of which nothing is used here.
+
+    The package index has it for CUDA: beside a CPU PyTorch its operators do not load, and the
+    module that describes them fails to import.
+    """
+    name = "torchvision._meta_registrations"
+    sys.modules.setdefault(name, types.ModuleType(name))
 
 
 def randomized(network):

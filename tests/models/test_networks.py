@@ -16,6 +16,7 @@ from fdif_jax.models.registry import (
 from fdif_jax.models.resenc import plan_stages, resenc_config_from_plans
 from flax import nnx
 
+from fdif_jax.cli.models import MEMORY, PARAMETERS, model_rows
 from fdif_jax.errors import InputError
 
 # Name, builder, a size that it takes.
@@ -298,3 +299,20 @@ def test_presets_are_named_once():
     names = [p.name for p in PRESETS]
     assert len(set(names)) == len(names)
     assert all(family_of(p.config) == p.family for p in PRESETS)
+
+
+def test_listed_numbers_cover_every_preset():
+    rows = model_rows()
+    assert [row[0] for row in rows[1:]] == [p.name for p in PRESETS]
+    assert PARAMETERS.keys() == MEMORY.keys() == {p.name for p in PRESETS}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda p: p.name)
+def test_listed_numbers_are_the_computed_ones(preset):
+    assert count_parameters(model_config(preset.name)) == PARAMETERS[preset.name]
+    patched = preset.family == "resenc" or hasattr(preset.config, "image_size")
+    options = {"image_size": (96, 96, 96)} if patched else {}
+    for remat, listed in zip((False, True), MEMORY[preset.name], strict=True):
+        config = model_config(preset.name, remat=remat, **options)
+        assert training_bytes(config, (96, 96, 96)) / 2**30 == pytest.approx(listed, abs=0.051)

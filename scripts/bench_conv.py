@@ -1,0 +1,94 @@
+"""The convolutions of ``fdif_jax.models.conv``: our CPU forms against XLA's own 3-D convolution.
+
+    python scripts/bench_conv.py --torch
+
+One line per convolution as the networks have it: forward, and forward with both gradients,
+fastest of three, milliseconds; in brackets GFLOP/s. With ``--torch`` also PyTorch's.
+
+TABLE
+"""
+
+import argparse
+import os
+import time
+
+import jax
+import jax.numpy as jnp
+
+from fdif_jax.models import conv as forms
+
+CASES = [  # voxels per side, channels in and out, kernel
+    (48, 24, 24, 3),
+    (48, 96, 48, 3),
+    (48, 16, 16, 5),
+    (48, 32, 32, 5),
+    (24, 192, 96, 3),
+    (12, 192, 192, 3),
+    (3, 768, 768, 3),
+]
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--torch", action="store_true")
+    parser.add_argument("--skip_native", action="store_true")
+    options = parser.parse_args()
+    engines = {"ours": in_jax(forms.conv)}
+    if not options.skip_native:
+        engines["XLA"] = in_jax(forms.native)
+    if options.torch:
+        engines["PyTorch"] = in_torch
+    for case in CASES:
+        side, i, o, kernel = case
+        work = 2 * side**3 * kernel**3 * i * o / 1e9
+        line = f"{side}^3 x {i} -> {o}, k={kernel}:"
+        for name, measure in engines.items():
+            forward, both = measure(*case)
+            line += (f"  {name} {forward * 1e3:.0f} ({work / forward:.0f})"
+                     f" {both * 1e3:.0f} ({3 * work / both:.0f})")
+        print(line, flush=True)
+
+
+def in_jax(form):
+    """A function that measures a form: seconds forward, seconds with both gradients."""
+
+    def measure(side: int, i: int, o: int, kernel: int) -> tuple[float, float]:
+        keys = jax.random.split(jax.random.key(0))
+        x = jax.random.normal(keys[0], (1, side, side, side, i))
+        k = jax.random.normal(keys[1], (kernel, kernel, kernel, i, o))
+        grad = jnp.ones((1, side, side, side, o))
+        both = jax.jit(lambda x, k: jax.vjp(form, x, k)[1](grad))
+        value = jax.jit(form)
+        forward = fastest(lambda: jax.block_until_ready(value(x, k)))
+        return forward, forward + fastest(lambda: jax.block_until_ready(both(x, k)))
+
+    return measure
+
+
+def in_torch(side: int, i: int, o: int, kernel: int) -> tuple[float, float]:
+    """The same in PyTorch, with as many threads as this process may use cores."""
+    import torch
+
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    x = torch.randn(1, i, side, side, side, requires_grad=True)
+    layer = torch.nn.Conv3d(i, o, kernel, padding=kernel // 2, bias=False)
+    grad = torch.ones(1, o, side, side, side)
+    with torch.no_grad():
+        forward = fastest(lambda: layer(x))
+    return forward, fastest(lambda: layer(x).backward(grad))
+
+
+def fastest(run) -> float:
+    """Seconds of the fastest of three, after one that is not counted."""
+    run()
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+if __name__ == "__main__":
+    main()
