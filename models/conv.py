@@ -154,9 +154,8 @@ def by_planes(x: Array, kernel: Array) -> Array:
     n, depth, h, w, i = x.shape
     k, *_, o = kernel.shape
     pad = (k - 1) // 2
-    padded = jnp.pad(x, ((0, 0), (pad, pad), (0, 0), (0, 0), (0, 0)))
     if i <= _FEW_CHANNELS:
-        return _by_folded_taps(padded, kernel)
+        return _by_folded_taps(x, kernel)
     plane_bytes = h * w * (i + o) * x.dtype.itemsize
     slab = depth
     if n * depth * plane_bytes > _SMALL_BYTES:
@@ -165,11 +164,11 @@ def by_planes(x: Array, kernel: Array) -> Array:
     wide = jnp.pad(kernel, ((0, 0),) * 4 + ((0, -o % _LANES),))
 
     def one_slab(index: Array) -> Array:
-        start = (index // slabs, (index % slabs) * slab, 0, 0, 0)
-        part = lax.dynamic_slice(padded, start, (1, slab + k - 1, h, w, i))[0]
+        part = _planes(x, index // slabs, (index % slabs) * slab - pad, slab + k - 1)
         return sum(_conv2d(part[tap : tap + slab], wide[tap]) for tap in range(k))[..., :o]
 
-    if slab == depth:
+    if slab + k - 1 > depth:
+        padded = jnp.pad(x, ((0, 0), (pad, pad), (0, 0), (0, 0), (0, 0)))
         parts = [padded[:, tap : tap + depth].reshape(n * depth, h, w, i) for tap in range(k)]
         out = sum(_conv2d(part, wide[tap]) for tap, part in enumerate(parts))[..., :o]
     else:
@@ -201,24 +200,21 @@ def kernel_gradient_by_planes(x: Array, grad: Array, size: Shape3) -> Array:
     """
     (kd, kh, kw), (n, depth, h, w, i), o = size, x.shape, grad.shape[-1]
     hp, wp = h + kh - 1, w + kw - 1
-    planes = depth + kd - 1
-    slab = min(planes, max(1, _PLANE_ROWS // (hp * wp)))
-    slabs = -(-planes // slab)
-    spare = slabs * slab - planes
-    front = [(s - 1) // 2 for s in size]
-    back = [s - 1 - f for s, f in zip(size, front, strict=True)]
-    padded = jnp.pad(
-        x, ((0, 0), (front[0], back[0] + spare), (front[1], back[1]), (front[2], back[2]), (0, 0))
-    )
-    grad = jnp.pad(grad, ((0, 0), (kd - 1, kd - 1 + spare), (0, kh - 1), (0, kw - 1), (0, 0)))
+    slab = _largest_divisor(depth, max(1, _PLANE_ROWS // (hp * wp)))
+    if slab + kd - 1 > depth:
+        return kernel_gradient_by_taps(x, grad, size)
+    slabs = depth // slab
+    before = ((0, 0), ((kh - 1) // 2, kh // 2), ((kw - 1) // 2, kw // 2), (0, 0))
+    behind = ((0, 0), (0, kh - 1), (0, kw - 1), (0, 0))
     rows = slab * hp * wp
     length = rows - (kh - 1) * wp - (kw - 1)  # beyond this the gradient's rows are padding
 
     def add_slab(total: Array, index: Array) -> tuple[Array, None]:
         item, first = index // slabs, (index % slabs) * slab
-        xs = lax.dynamic_slice(padded, (item, first, 0, 0, 0), (1, slab, hp, wp, i))
-        gs = lax.dynamic_slice(grad, (item, first, 0, 0, 0), (1, slab + kd - 1, hp, wp, o))[0]
-        xs = xs.reshape(rows, i)
+        xs = lax.dynamic_slice(x, (item, first, 0, 0, 0), (1, slab, h, w, i))[0]
+        xs = jnp.pad(xs, before).reshape(rows, i)
+        # Depth tap a joins plane d of x with plane d + (kd - 1) / 2 - a of the gradient.
+        gs = jnp.pad(_planes(grad, item, first - kd // 2, slab + kd - 1), behind)
         shifts = [gs[kd - 1 - a : kd - 1 - a + slab].reshape(rows, o) for a in range(kd)]
         side_by_side = jnp.concatenate(shifts, axis=-1)[:length]
 
@@ -318,13 +314,27 @@ def _neighbourhoods(x: Array, size: Shape3) -> Array:
     return rows.reshape(b, *extent, math.prod(size) * c)
 
 
-def _by_folded_taps(padded: Array, kernel: Array) -> Array:
+def _by_folded_taps(x: Array, kernel: Array) -> Array:
     """One 2-D convolution whose channels are (depth tap, channel), for very few channels."""
-    (k, kh, kw, i, o), (n, planes, h, w, _) = kernel.shape, padded.shape
-    depth = planes - k + 1
+    (k, kh, kw, i, o), (n, depth, h, w, _) = kernel.shape, x.shape
+    padded = jnp.pad(x, ((0, 0), ((k - 1) // 2,) * 2, (0, 0), (0, 0), (0, 0)))
     folded = jnp.concatenate([padded[:, tap : tap + depth] for tap in range(k)], axis=-1)
     flat = kernel.transpose(1, 2, 0, 3, 4).reshape(kh, kw, k * i, o)
     return _conv2d(folded.reshape(n * depth, h, w, k * i), flat).reshape(n, depth, h, w, o)
+
+
+def _planes(x: Array, item: Array, first: Array, count: int) -> Array:
+    """Planes ``first`` to ``first + count`` of one sample, zeros beyond the volume.
+
+    Padding the volume beforehand would copy it, and XLA would compute whatever made it anew for
+    every program that pads it.
+    """
+    _, depth, *plane = x.shape
+    inside = jnp.clip(first, 0, depth - count)
+    part = lax.dynamic_slice(x, (item, inside, 0, 0, 0), (1, count, *plane))[0]
+    room = jnp.zeros((3 * count, *plane), x.dtype)
+    room = lax.dynamic_update_slice(room, part, (count + inside - first, 0, 0, 0))
+    return room[count : 2 * count]
 
 
 def _conv2d(x: Array, kernel: Array, stride: tuple[int, ...] = (1, 1)) -> Array:
