@@ -92,21 +92,29 @@ def load_info(path: Path | str) -> ModelInfo:
         values = json.loads(file.read_text())
         network = values["network"]
         if values["format"] > FORMAT:
-            raise InputError(f"{file}: format {values['format']} is newer than this program's "
-                             f"{FORMAT}; update fdif-jax.")
+            raise InputError(
+                f"{file}: format {values['format']} is newer than this program's "
+                f"{FORMAT}; update fdif-jax."
+            )
         config = config_from(network["family"], network["options"])
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise InputError(f"{file}: not the config of a model folder ({error!r}).") from None
     patch = values.get("patch")
     return ModelInfo(
-        config, tuple(patch) if patch else None, values.get("intensities") or {},
-        values.get("class_names"), values.get("provenance") or {},
+        config,
+        tuple(patch) if patch else None,
+        values.get("intensities") or {},
+        values.get("class_names"),
+        values.get("provenance") or {},
     )
 
 
 def load_model(
-    path: Path | str, *, out_channels: int | Mapping[str, int] | None = None,
-    in_channels: int | None = None, image_size: tuple[int, int, int] | None = None,
+    path: Path | str,
+    *,
+    out_channels: int | Mapping[str, int] | None = None,
+    in_channels: int | None = None,
+    image_size: tuple[int, int, int] | None = None,
     rngs: nnx.Rngs | None = None,
 ) -> Network:
     """The network of a model folder, in evaluation mode; adapted where that is asked for.
@@ -134,8 +142,11 @@ def load_model(
 
 
 def adapt(
-    model: Network, *, out_channels: int | Mapping[str, int] | None = None,
-    in_channels: int | None = None, image_size: tuple[int, int, int] | None = None,
+    model: Network,
+    *,
+    out_channels: int | Mapping[str, int] | None = None,
+    in_channels: int | None = None,
+    image_size: tuple[int, int, int] | None = None,
     rngs: nnx.Rngs | None = None,
 ) -> tuple[Network, list[str]]:
     """A network for another task, input or patch, with all weights that carry over.
@@ -202,12 +213,14 @@ def set_weights(model: nnx.Module, weights: Mapping[str, Any]) -> None:
     problems += [f"unexpected {name}" for name in weights if name not in wanted]
     problems += [
         f"{name} is {tuple(weights[name].shape)}, wanted {v.shape}"
-        for name, v in wanted.items() if name in weights and weights[name].shape != v.shape
+        for name, v in wanted.items()
+        if name in weights and weights[name].shape != v.shape
     ]
     if problems:
         raise InputError(
             f"the weights do not fit the network ({len(problems)} mismatches): "
-            + "; ".join(problems) + "."
+            + "; ".join(problems)
+            + "."
         )
     for name, variable in wanted.items():
         variable.set_value(jnp.asarray(weights[name], variable.dtype))

@@ -24,7 +24,11 @@ class ResidualBlock(nnx.Module):
     """
 
     def __init__(
-        self, in_features: int, out_features: int, *, dtype: DTypeLike = jnp.float32,
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
         self.conv1 = Conv(in_features, out_features, 3, dtype=dtype, rngs=rngs)
@@ -54,7 +58,11 @@ class UpBlock(nnx.Module):
     """
 
     def __init__(
-        self, in_features: int, out_features: int, *, dtype: DTypeLike = jnp.float32,
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
         self.up = ConvTranspose(in_features, out_features, 2, dtype=dtype, rngs=rngs)
@@ -77,17 +85,26 @@ class ProjectionUp(nnx.Module):
     """
 
     def __init__(
-        self, in_features: int, out_features: int, steps: int, *,
-        dtype: DTypeLike = jnp.float32, rngs: nnx.Rngs,
+        self,
+        in_features: int,
+        out_features: int,
+        steps: int,
+        *,
+        dtype: DTypeLike = jnp.float32,
+        rngs: nnx.Rngs,
     ):
         self.up = ConvTranspose(in_features, out_features, 2, dtype=dtype, rngs=rngs)
         self.ups = nnx.List(
-            [ConvTranspose(out_features, out_features, 2, dtype=dtype, rngs=rngs)
-             for _ in range(steps)]
+            [
+                ConvTranspose(out_features, out_features, 2, dtype=dtype, rngs=rngs)
+                for _ in range(steps)
+            ]
         )
         self.blocks = nnx.List(
-            [ResidualBlock(out_features, out_features, dtype=dtype, rngs=rngs)
-             for _ in range(steps)]
+            [
+                ResidualBlock(out_features, out_features, dtype=dtype, rngs=rngs)
+                for _ in range(steps)
+            ]
         )
 
     def __call__(self, x: Array) -> Array:

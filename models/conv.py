@@ -52,7 +52,8 @@ def conv(x: Array, kernel: Array, stride: Shape3 = (1, 1, 1)) -> Array:
     if stride == (1, 1, 1):
         return _unit_stride(x, kernel)
     return lax.platform_dependent(
-        x, kernel,
+        x,
+        kernel,
         cpu=lambda x, k: strided_by_taps(x, k, stride),
         default=lambda x, k: native(x, k, stride),
     )
@@ -67,7 +68,8 @@ def patch_conv(x: Array, kernel: Array) -> Array:
     """
     size = kernel.shape[:3]
     return lax.platform_dependent(
-        x, kernel,
+        x,
+        kernel,
         cpu=patch_conv_as_product,
         default=lambda x, k: lax.conv_general_dilated(
             x, k, size, "VALID", dimension_numbers=_DIMS_3D
@@ -85,7 +87,8 @@ def patch_conv_transpose(x: Array, kernel: Array) -> Array:
       kernel: (kD, kH, kW, I, O); PyTorch's (I, O, kD, kH, kW) transposed, not flipped.
     """
     return lax.platform_dependent(
-        x, kernel,
+        x,
+        kernel,
         cpu=patch_conv_transpose_as_product,
         default=patch_conv_transpose_native,
     )
@@ -258,11 +261,14 @@ def _unit_stride_forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, A
 def _unit_stride_backward(saved: tuple[Array, Array], grad: Array) -> tuple[Array, Array]:
     x, kernel = saved
     dx = lax.platform_dependent(
-        grad, kernel,
-        cpu=_input_gradient_on_cpu, default=lambda g, k: native(g, _mirrored(k)),
+        grad,
+        kernel,
+        cpu=_input_gradient_on_cpu,
+        default=lambda g, k: native(g, _mirrored(k)),
     )
     dk = lax.platform_dependent(
-        x, grad,
+        x,
+        grad,
         cpu=lambda x, g: _kernel_gradient_on_cpu(x, g, kernel.shape[:3]),
         default=lambda x, g: _native_kernel_gradient(x, g, kernel.shape[:3]),
     )

@@ -57,9 +57,7 @@ class Classifier(nnx.Module):
       rngs: streams ``params`` and ``dropout``.
     """
 
-    def __init__(
-        self, encoder: Any, num_classes: int, *, dropout: float = 0.0, rngs: nnx.Rngs
-    ):
+    def __init__(self, encoder: Any, num_classes: int, *, dropout: float = 0.0, rngs: nnx.Rngs):
         if num_classes < 1:
             raise InputError(f"num_classes must be at least 1, got {num_classes}.")
         encoder.drop_decoder()

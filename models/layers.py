@@ -64,8 +64,13 @@ class Linear(nnx.Module):
     """
 
     def __init__(
-        self, in_features: int, out_features: int, *, use_bias: bool = True,
-        dtype: DTypeLike = jnp.float32, rngs: nnx.Rngs,
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        use_bias: bool = True,
+        dtype: DTypeLike = jnp.float32,
+        rngs: nnx.Rngs,
     ):
         self.dtype = dtype
         self.kernel = nnx.Param(uniform(rngs, (in_features, out_features), in_features))
@@ -90,8 +95,14 @@ class Conv(nnx.Module):
     """
 
     def __init__(
-        self, in_features: int, out_features: int, kernel_size: int | Shape3,
-        stride: int | Shape3 = 1, *, use_bias: bool = False, dtype: DTypeLike = jnp.float32,
+        self,
+        in_features: int,
+        out_features: int,
+        kernel_size: int | Shape3,
+        stride: int | Shape3 = 1,
+        *,
+        use_bias: bool = False,
+        dtype: DTypeLike = jnp.float32,
         rngs: nnx.Rngs,
     ):
         self.kernel_size, self.stride, self.dtype = per_axis(kernel_size), per_axis(stride), dtype
@@ -120,8 +131,14 @@ class ConvTranspose(nnx.Module):
     """
 
     def __init__(
-        self, in_features: int, out_features: int, kernel_size: int | Shape3 = 2, *,
-        use_bias: bool = False, dtype: DTypeLike = jnp.float32, rngs: nnx.Rngs,
+        self,
+        in_features: int,
+        out_features: int,
+        kernel_size: int | Shape3 = 2,
+        *,
+        use_bias: bool = False,
+        dtype: DTypeLike = jnp.float32,
+        rngs: nnx.Rngs,
     ):
         self.kernel_size, self.dtype = per_axis(kernel_size), dtype
         # PyTorch takes the fan-in of a transposed convolution from its output channels.

@@ -140,10 +140,12 @@ class PatchDecoder(nnx.Module):
     def __init__(self, features: int, out_features: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
         first, second = decoder_widths(features, out_features)
         widths = (features, first, second, out_features)
-        self.ups = nnx.List([
-            ConvTranspose(i, o, 2, use_bias=True, dtype=dtype, rngs=rngs)
-            for i, o in itertools.pairwise(widths)
-        ])
+        self.ups = nnx.List(
+            [
+                ConvTranspose(i, o, 2, use_bias=True, dtype=dtype, rngs=rngs)
+                for i, o in itertools.pairwise(widths)
+            ]
+        )
         self.norms = nnx.List([LayerNorm(w, epsilon=_DECODER_EPSILON) for w in widths[1:-1]])
         for up in self.ups:
             _start(up, rngs)

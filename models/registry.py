@@ -75,9 +75,7 @@ def _primus(size: str, hidden: int, depth: int, heads: int) -> Preset:
 PRESETS: tuple[Preset, ...] = (
     Preset("vnet", "vnet", _PATCH, "multiples of 16", VNetConfig()),
     Preset("unetr", "unetr", _PATCH, "multiples of 16, fixed when built", UNETRConfig()),
-    Preset(
-        "swin_unetr", "swin_unetr", _PATCH, "multiples of 32, not 32x32x32", SwinUNETRConfig()
-    ),
+    Preset("swin_unetr", "swin_unetr", _PATCH, "multiples of 32, not 32x32x32", SwinUNETRConfig()),
     # One network but for its patch, which nnU-Net plans from 8, 24 and 40 GB.
     Preset("resenc_m", "resenc", (128, 128, 128), _RESENC_RULE, ResEncConfig()),
     Preset("resenc_l", "resenc", (160, 160, 160), _RESENC_RULE, ResEncConfig()),
@@ -115,7 +113,8 @@ def model_config(
         lookup(fields, option, kind=f"option of {name}")
     if preset.family == "resenc":
         planned = (
-            resenc_config_from_plans(plans) if plans is not None
+            resenc_config_from_plans(plans)
+            if plans is not None
             else resenc_config(image_size or preset.image_size)
         )
         return dataclasses.replace(planned, **options)
@@ -132,7 +131,11 @@ def build(config: Config, *, rngs: nnx.Rngs) -> Network:
 
 
 def create_model(
-    name: str, *, rngs: nnx.Rngs, image_size: Shape3 | None = None, plans: Mapping | None = None,
+    name: str,
+    *,
+    rngs: nnx.Rngs,
+    image_size: Shape3 | None = None,
+    plans: Mapping | None = None,
     **options: Any,
 ) -> Network:
     """A named network with fresh weights, in training mode.

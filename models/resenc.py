@@ -100,25 +100,38 @@ def plan_stages(
 
 
 def resenc_config(
-    patch: Shape3, *, spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
-    in_channels: int = 1, out_channels: heads.Outputs = 14, remat: bool = False,
+    patch: Shape3,
+    *,
+    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    in_channels: int = 1,
+    out_channels: heads.Outputs = 14,
+    remat: bool = False,
     dtype: str = "float32",
 ) -> ResEncConfig:
     """The M, L or XL network for a patch size."""
     kernels, strides = plan_stages(patch, spacing)
     n = len(strides)
     return ResEncConfig(
-        in_channels=in_channels, out_channels=out_channels,
+        in_channels=in_channels,
+        out_channels=out_channels,
         features=tuple(min(_BASE_FEATURES * 2**i, _MAX_FEATURES) for i in range(n)),
-        kernels=kernels, strides=strides,
+        kernels=kernels,
+        strides=strides,
         blocks=tuple(_BLOCKS[i] if i < len(_BLOCKS) else _LATER_BLOCKS for i in range(n)),
-        decoder_convs=(1,) * (n - 1), remat=remat, dtype=dtype,
+        decoder_convs=(1,) * (n - 1),
+        remat=remat,
+        dtype=dtype,
     )
 
 
 def resenc_config_from_plans(
-    plans: Mapping, configuration: str = "3d_fullres", *, in_channels: int = 1,
-    out_channels: heads.Outputs = 14, remat: bool = False, dtype: str = "float32",
+    plans: Mapping,
+    configuration: str = "3d_fullres",
+    *,
+    in_channels: int = 1,
+    out_channels: heads.Outputs = 14,
+    remat: bool = False,
+    dtype: str = "float32",
 ) -> ResEncConfig:
     """The network of an nnU-Net ``plans.json``.
 
@@ -146,7 +159,10 @@ def resenc_config_from_plans(
         raise InputError(f"the plans ask for {name}; only ResidualEncoderUNet can be built here.")
     kw = architecture["arch_kwargs"]
     wanted = {
-        "conv_op": "Conv3d", "norm_op": "InstanceNorm3d", "nonlin": "LeakyReLU", "dropout_op": None
+        "conv_op": "Conv3d",
+        "norm_op": "InstanceNorm3d",
+        "nonlin": "LeakyReLU",
+        "dropout_op": None,
     }
     for option, allowed in wanted.items():
         given = kw.get(option)
@@ -156,13 +172,15 @@ def resenc_config_from_plans(
         raise InputError("the plans ask for conv_bias or affine norms off; only on is built here.")
     stages = kw["n_stages"]
     return ResEncConfig(
-        in_channels=in_channels, out_channels=out_channels,
+        in_channels=in_channels,
+        out_channels=out_channels,
         features=tuple(kw["features_per_stage"]),
         kernels=tuple(_three(k) for k in kw["kernel_sizes"]),
         strides=tuple(_three(s) for s in kw["strides"]),
         blocks=_per_stage(kw["n_blocks_per_stage"], stages),
         decoder_convs=_per_stage(kw["n_conv_per_stage_decoder"], stages - 1),
-        remat=remat, dtype=dtype,
+        remat=remat,
+        dtype=dtype,
     )
 
 
@@ -170,8 +188,16 @@ class Unit(nnx.Module):
     """Convolution and affine instance norm, with or without the activation behind."""
 
     def __init__(
-        self, in_features: int, out_features: int, kernel: Shape3, stride: Shape3 = (1, 1, 1), *,
-        use_bias: bool = True, activated: bool = True, dtype: DTypeLike, rngs: nnx.Rngs,
+        self,
+        in_features: int,
+        out_features: int,
+        kernel: Shape3,
+        stride: Shape3 = (1, 1, 1),
+        *,
+        use_bias: bool = True,
+        activated: bool = True,
+        dtype: DTypeLike,
+        rngs: nnx.Rngs,
     ):
         self.conv = Conv(
             in_features, out_features, kernel, stride, use_bias=use_bias, dtype=dtype, rngs=rngs
@@ -188,17 +214,32 @@ class Block(nnx.Module):
     """Two units and a skip; where it strides, the skip is averaged, then mapped if it must."""
 
     def __init__(
-        self, in_features: int, out_features: int, kernel: Shape3, stride: Shape3, *,
-        dtype: DTypeLike, rngs: nnx.Rngs,
+        self,
+        in_features: int,
+        out_features: int,
+        kernel: Shape3,
+        stride: Shape3,
+        *,
+        dtype: DTypeLike,
+        rngs: nnx.Rngs,
     ):
         self.stride = stride
         self.unit1 = Unit(in_features, out_features, kernel, stride, dtype=dtype, rngs=rngs)
         self.unit2 = Unit(
             out_features, out_features, kernel, activated=False, dtype=dtype, rngs=rngs
         )
-        self.skip = None if in_features == out_features else Unit(
-            in_features, out_features, (1, 1, 1), use_bias=False, activated=False,
-            dtype=dtype, rngs=rngs,
+        self.skip = (
+            None
+            if in_features == out_features
+            else Unit(
+                in_features,
+                out_features,
+                (1, 1, 1),
+                use_bias=False,
+                activated=False,
+                dtype=dtype,
+                rngs=rngs,
+            )
         )
 
     def __call__(self, x: Array) -> Array:
@@ -239,25 +280,55 @@ class ResEncUNet(nnx.Module):
         self.encoded_features = c.features[-1]
         self.stem = Unit(c.in_channels, c.features[0], c.kernels[0], dtype=dtype, rngs=rngs)
         widths = (c.features[0], *c.features)
-        self.stages = nnx.List([
-            Stage([
-                Block(
-                    widths[s] if b == 0 else c.features[s], c.features[s], c.kernels[s],
-                    c.strides[s] if b == 0 else (1, 1, 1), dtype=dtype, rngs=rngs,
-                ) for b in range(c.blocks[s])
-            ]) for s in range(len(c.features))
-        ])
+        self.stages = nnx.List(
+            [
+                Stage(
+                    [
+                        Block(
+                            widths[s] if b == 0 else c.features[s],
+                            c.features[s],
+                            c.kernels[s],
+                            c.strides[s] if b == 0 else (1, 1, 1),
+                            dtype=dtype,
+                            rngs=rngs,
+                        )
+                        for b in range(c.blocks[s])
+                    ]
+                )
+                for s in range(len(c.features))
+            ]
+        )
         levels = range(len(c.features) - 2, -1, -1)  # coarsest first
-        self.ups = nnx.List([
-            ConvTranspose(c.features[q + 1], c.features[q], c.strides[q + 1], use_bias=True,
-                          dtype=dtype, rngs=rngs) for q in levels
-        ])
-        self.decoder = nnx.List([
-            Stage([
-                Unit(c.features[q] * (2 if i == 0 else 1), c.features[q], c.kernels[q],
-                     dtype=dtype, rngs=rngs) for i in range(n)
-            ]) for q, n in zip(levels, c.decoder_convs, strict=True)
-        ])
+        self.ups = nnx.List(
+            [
+                ConvTranspose(
+                    c.features[q + 1],
+                    c.features[q],
+                    c.strides[q + 1],
+                    use_bias=True,
+                    dtype=dtype,
+                    rngs=rngs,
+                )
+                for q in levels
+            ]
+        )
+        self.decoder = nnx.List(
+            [
+                Stage(
+                    [
+                        Unit(
+                            c.features[q] * (2 if i == 0 else 1),
+                            c.features[q],
+                            c.kernels[q],
+                            dtype=dtype,
+                            rngs=rngs,
+                        )
+                        for i in range(n)
+                    ]
+                )
+                for q, n in zip(levels, c.decoder_convs, strict=True)
+            ]
+        )
         self._initialize(rngs)
         self.replace_head(c.out_channels, rngs=rngs)
 
@@ -289,9 +360,7 @@ class ResEncUNet(nnx.Module):
         skips = self._encoder_maps(x)
         maps = {f"encoder{i}": y for i, y in enumerate(skips)}
         y = skips[-1]
-        for up, stage, q in zip(
-            self.ups, self.decoder, range(len(skips) - 2, -1, -1), strict=True
-        ):
+        for up, stage, q in zip(self.ups, self.decoder, range(len(skips) - 2, -1, -1), strict=True):
             both = jnp.concatenate([up(y), skips[q]], axis=-1)
             y = maps[f"decoder{q}"] = apply(stage, both, remat=self.config.remat)
         return maps

@@ -32,8 +32,9 @@ def check_multiple(size: tuple[int, ...], multiple: tuple[int, ...] | int, netwo
     rule = str(factors[0]) if len(set(factors)) == 1 else "x".join(map(str, factors))
     near = "x".join(str(max(m, round(n / m) * m)) for n, m in zip(size, factors, strict=True))
     given = "x".join(map(str, size))
-    raise InputError(f"{network} takes sizes that are multiples of {rule}, got {given}; "
-                     f"the nearest is {near}.")
+    raise InputError(
+        f"{network} takes sizes that are multiples of {rule}, got {given}; the nearest is {near}."
+    )
 
 
 def check_exact(size: tuple[int, ...], image_size: tuple[int, ...], network: str) -> None:

@@ -36,9 +36,7 @@ class WindowAttention(nnx.Module):
       dtype: compute dtype; softmax is float32.
     """
 
-    def __init__(
-        self, features: int, heads: int, window: int, *, dtype: DTypeLike, rngs: nnx.Rngs
-    ):
+    def __init__(self, features: int, heads: int, window: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
         self.heads, self.window = heads, window
         self.table = nnx.Param(normal(rngs, ((2 * window - 1) ** 3, heads)))
         self.qkv = Linear(features, 3 * features, dtype=dtype, rngs=rngs)
@@ -64,8 +62,15 @@ class SwinBlock(nnx.Module):
     """
 
     def __init__(
-        self, features: int, heads: int, window: int, shifted: bool, *,
-        mlp_ratio: float = 4.0, dtype: DTypeLike, rngs: nnx.Rngs,
+        self,
+        features: int,
+        heads: int,
+        window: int,
+        shifted: bool,
+        *,
+        mlp_ratio: float = 4.0,
+        dtype: DTypeLike,
+        rngs: nnx.Rngs,
     ):
         self.window, self.shifted = window, shifted
         self.norm1 = LayerNorm(features)
@@ -91,9 +96,7 @@ class PatchMerging(nnx.Module):
 
     def __init__(self, features: int, order: Merging, *, dtype: DTypeLike, rngs: nnx.Rngs):
         if order not in get_args(Merging):
-            raise InputError(
-                f"unknown merging {order!r}; allowed: {', '.join(get_args(Merging))}."
-            )
+            raise InputError(f"unknown merging {order!r}; allowed: {', '.join(get_args(Merging))}.")
         self.order = tuple(int(offset, 2) for offset in _ORDERS[order].split())
         self.norm = LayerNorm(8 * features)
         self.reduction = Linear(8 * features, 2 * features, use_bias=False, dtype=dtype, rngs=rngs)
@@ -122,13 +125,23 @@ class Stage(nnx.Module):
     """
 
     def __init__(
-        self, features: int, depth: int, heads: int, window: int, order: Merging, convolve: bool,
-        *, dtype: DTypeLike, rngs: nnx.Rngs,
+        self,
+        features: int,
+        depth: int,
+        heads: int,
+        window: int,
+        order: Merging,
+        convolve: bool,
+        *,
+        dtype: DTypeLike,
+        rngs: nnx.Rngs,
     ):
         self.conv = ResidualBlock(features, features, dtype=dtype, rngs=rngs) if convolve else None
         self.blocks = nnx.List(
-            [SwinBlock(features, heads, window, _SHIFTED[i % 2], dtype=dtype, rngs=rngs)
-             for i in range(depth)]
+            [
+                SwinBlock(features, heads, window, _SHIFTED[i % 2], dtype=dtype, rngs=rngs)
+                for i in range(depth)
+            ]
         )
         self.merge = PatchMerging(features, order, dtype=dtype, rngs=rngs)
 
@@ -156,13 +169,24 @@ class SwinEncoder(nnx.Module):
     """
 
     def __init__(
-        self, in_channels: int, features: int, depths: tuple[int, ...], heads: tuple[int, ...],
-        window: int, order: Merging, convolve: bool, *, dtype: DTypeLike, rngs: nnx.Rngs,
+        self,
+        in_channels: int,
+        features: int,
+        depths: tuple[int, ...],
+        heads: tuple[int, ...],
+        window: int,
+        order: Merging,
+        convolve: bool,
+        *,
+        dtype: DTypeLike,
+        rngs: nnx.Rngs,
     ):
         self.patches = Conv(in_channels, features, 2, 2, use_bias=True, dtype=dtype, rngs=rngs)
         self.stages = nnx.List(
-            [Stage(features * 2**i, n, k, window, order, convolve, dtype=dtype, rngs=rngs)
-             for i, (n, k) in enumerate(zip(depths, heads, strict=True))]
+            [
+                Stage(features * 2**i, n, k, window, order, convolve, dtype=dtype, rngs=rngs)
+                for i, (n, k) in enumerate(zip(depths, heads, strict=True))
+            ]
         )
 
     def __call__(self, x: Array, remat: bool = False) -> list[Array]:

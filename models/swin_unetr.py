@@ -62,8 +62,19 @@ class SwinUNETR(nnx.Module):
       InputError: ``feature_size`` is not a multiple of 12.
     """
 
-    decoder_parts = ("encoder1", "encoder2", "encoder3", "encoder4", "encoder10",
-                     "decoder5", "decoder4", "decoder3", "decoder2", "decoder1", "head")
+    decoder_parts = (
+        "encoder1",
+        "encoder2",
+        "encoder3",
+        "encoder4",
+        "encoder10",
+        "decoder5",
+        "decoder4",
+        "decoder3",
+        "decoder2",
+        "decoder1",
+        "head",
+    )
 
     def __init__(self, config: SwinUNETRConfig, *, rngs: nnx.Rngs):
         f, c, dtype = config.feature_size, config, jnp.dtype(config.dtype)
@@ -72,8 +83,15 @@ class SwinUNETR(nnx.Module):
         self.config = c
         self.encoded_features = 16 * f
         self.swin = SwinEncoder(
-            c.in_channels, f, c.depths, c.heads, c.window, c.merging, c.use_v2,
-            dtype=dtype, rngs=rngs,
+            c.in_channels,
+            f,
+            c.depths,
+            c.heads,
+            c.window,
+            c.merging,
+            c.use_v2,
+            dtype=dtype,
+            rngs=rngs,
         )
         self.encoder1 = ResidualBlock(c.in_channels, f, dtype=dtype, rngs=rngs)
         self.encoder2 = ResidualBlock(f, f, dtype=dtype, rngs=rngs)

@@ -65,8 +65,17 @@ class UNETR(nnx.Module):
       InputError: an image size that is not a multiple of 16, or widths that do not fit.
     """
 
-    decoder_parts = ("encoder1", "encoder2", "encoder3", "encoder4",
-                     "decoder5", "decoder4", "decoder3", "decoder2", "head")
+    decoder_parts = (
+        "encoder1",
+        "encoder2",
+        "encoder3",
+        "encoder4",
+        "decoder5",
+        "decoder4",
+        "decoder3",
+        "decoder2",
+        "head",
+    )
 
     def __init__(self, config: UNETRConfig, *, rngs: nnx.Rngs):
         check_multiple(config.image_size, PATCH, "unetr")
@@ -83,8 +92,10 @@ class UNETR(nnx.Module):
         )
         self.positions = nnx.Param(normal(rngs, (1, math.prod(_grid(c.image_size)), wide)))
         self.blocks = nnx.List(
-            [TransformerBlock(wide, c.mlp_size, c.heads, dtype=dtype, rngs=rngs)
-             for _ in range(c.depth)]
+            [
+                TransformerBlock(wide, c.mlp_size, c.heads, dtype=dtype, rngs=rngs)
+                for _ in range(c.depth)
+            ]
         )
         self.norm = LayerNorm(wide)
         self.encoder1 = ResidualBlock(c.in_channels, f, dtype=dtype, rngs=rngs)

@@ -88,9 +88,7 @@ class TransformerBlock(nnx.Module):
       dtype: compute dtype.
     """
 
-    def __init__(
-        self, features: int, hidden: int, heads: int, *, dtype: DTypeLike, rngs: nnx.Rngs
-    ):
+    def __init__(self, features: int, hidden: int, heads: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
         self.norm1 = LayerNorm(features)
         self.attn = SelfAttention(features, heads, dtype=dtype, rngs=rngs)
         self.norm2 = LayerNorm(features)
@@ -102,9 +100,7 @@ class TransformerBlock(nnx.Module):
         return x + self.mlp(self.norm2(x))
 
 
-def resized_positions(
-    positions: Array, old: tuple[int, ...], new: tuple[int, ...]
-) -> Array:
+def resized_positions(positions: Array, old: tuple[int, ...], new: tuple[int, ...]) -> Array:
     """Position embeddings (1, prod(old), E) resampled trilinearly to (1, prod(new), E)."""
     width = positions.shape[-1]
     grid = positions.reshape(1, *old, width)

@@ -46,9 +46,7 @@ class VNetConfig:
 class Unit(nnx.Module):
     """Convolution 5x5x5, batch norm, ELU."""
 
-    def __init__(
-        self, in_features: int, out_features: int, *, dtype: DTypeLike, rngs: nnx.Rngs
-    ):
+    def __init__(self, in_features: int, out_features: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
         self.conv = Conv(in_features, out_features, 5, dtype=dtype, rngs=rngs)
         self.norm = BatchNorm(out_features, activation="elu")
 
@@ -60,9 +58,7 @@ class Unit(nnx.Module):
 class Input(nnx.Module):
     """Convolution and batch norm, added to the input tiled over the channels; then ELU."""
 
-    def __init__(
-        self, in_features: int, out_features: int, *, dtype: DTypeLike, rngs: nnx.Rngs
-    ):
+    def __init__(self, in_features: int, out_features: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
         self.tiles, self.dtype = out_features // in_features, dtype
         self.conv = Conv(in_features, out_features, 5, dtype=dtype, rngs=rngs)
         self.norm = BatchNorm(out_features)
@@ -98,8 +94,14 @@ class Up(nnx.Module):
     """Doubles the resolution and puts the skip behind; the residual contains the dropouts."""
 
     def __init__(
-        self, in_features: int, out_features: int, units: int, dropout: tuple[float, float], *,
-        dtype: DTypeLike, rngs: nnx.Rngs,
+        self,
+        in_features: int,
+        out_features: int,
+        units: int,
+        dropout: tuple[float, float],
+        *,
+        dtype: DTypeLike,
+        rngs: nnx.Rngs,
     ):
         half = out_features // 2
         self.up = ConvTranspose(in_features, half, 2, use_bias=True, dtype=dtype, rngs=rngs)
@@ -123,9 +125,7 @@ class Up(nnx.Module):
 class Output(nnx.Module):
     """The head: a unit onto the classes, then a 1x1x1 convolution with bias."""
 
-    def __init__(
-        self, in_features: int, out_features: int, *, dtype: DTypeLike, rngs: nnx.Rngs
-    ):
+    def __init__(self, in_features: int, out_features: int, *, dtype: DTypeLike, rngs: nnx.Rngs):
         self.unit = Unit(in_features, out_features, dtype=dtype, rngs=rngs)
         self.conv = Conv(out_features, out_features, 1, use_bias=True, dtype=dtype, rngs=rngs)
 
@@ -159,12 +159,16 @@ class VNet(nnx.Module):
         on = float(config.dropout)
         self.input = Input(config.in_channels, width, dtype=dtype, rngs=rngs)
         self.downs = nnx.List(
-            [Down(width * 2**i, n, p * on, dtype=dtype, rngs=rngs)
-             for i, (n, p) in enumerate(_DOWN)]
+            [
+                Down(width * 2**i, n, p * on, dtype=dtype, rngs=rngs)
+                for i, (n, p) in enumerate(_DOWN)
+            ]
         )
         self.ups = nnx.List(
-            [Up(width * i, width * o, n, (p * on, _SKIP_DROPOUT * on), dtype=dtype, rngs=rngs)
-             for i, o, n, p in _UP]
+            [
+                Up(width * i, width * o, n, (p * on, _SKIP_DROPOUT * on), dtype=dtype, rngs=rngs)
+                for i, o, n, p in _UP
+            ]
         )
         self.head = self._build_heads(rngs)
 

@@ -137,8 +137,13 @@ def window_attention(q: Array, k: Array, v: Array, bias: Array, regions: np.ndar
 @partial(jax.custom_vjp, nondiff_argnums=(5,))
 def _attention(q: Array, k: Array, v: Array, bias: Array, marks: Array, masked: bool) -> Array:
     return lax.platform_dependent(
-        q, k, v, bias, marks,
-        cpu=partial(_in_chunks, masked=masked), default=partial(_one_chunk, masked=masked),
+        q,
+        k,
+        v,
+        bias,
+        marks,
+        cpu=partial(_in_chunks, masked=masked),
+        default=partial(_one_chunk, masked=masked),
     )
 
 
@@ -148,7 +153,8 @@ def _attention_forward(q, k, v, bias, marks, masked):
 
 def _attention_backward(masked, saved, grad):
     grads = lax.platform_dependent(
-        *saved, grad,
+        *saved,
+        grad,
         cpu=partial(_gradient_in_chunks, masked=masked),
         default=partial(_gradient_at_once, masked=masked),
     )

@@ -45,8 +45,10 @@ def main() -> None:
         line = f"{side}^3 x {i} -> {o}, k={kernel}:"
         for name, measure in engines.items():
             forward, both = measure(*case)
-            line += (f"  {name} {forward * 1e3:.0f} ({work / forward:.0f})"
-                     f" {both * 1e3:.0f} ({3 * work / both:.0f})")
+            line += (
+                f"  {name} {forward * 1e3:.0f} ({work / forward:.0f})"
+                f" {both * 1e3:.0f} ({3 * work / both:.0f})"
+            )
         print(line, flush=True)
 
 

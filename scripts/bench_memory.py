@@ -34,17 +34,17 @@ def main() -> None:
     options = parser.parse_args()
     for name, loss in (("planes", by_planes), ("one-hot", with_one_hot)):
         analysis = compiled(options, loss).memory_analysis()
-        gib = {kind: getattr(analysis, f"{kind}_size_in_bytes") / 2**30
-               for kind in ("argument", "output", "alias", "temp")}
+        gib = {
+            kind: getattr(analysis, f"{kind}_size_in_bytes") / 2**30
+            for kind in ("argument", "output", "alias", "temp")
+        }
         total = gib["argument"] + gib["output"] - gib["alias"] + gib["temp"]
         print(f"{name}: {total:.2f} GiB in all, of which temporary {gib['temp']:.2f}", flush=True)
 
 
 def compiled(options, loss):
     """The training step's program."""
-    config = model_config(
-        options.network, out_channels=options.classes, remat=not options.no_remat
-    )
+    config = model_config(options.network, out_channels=options.classes, remat=not options.no_remat)
     model = nnx.eval_shape(lambda: build(config, rngs=nnx.Rngs(0)))
     graph, params, rest = nnx.split(model, nnx.Param, ...)
     optimizer = optax.adamw(1e-4, weight_decay=1e-5)

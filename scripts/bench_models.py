@@ -68,8 +68,10 @@ def compare(network: str, size: int, steps: int) -> list[str]:
         processor = min(r["processor"] for r in found)
         peak = max(r["peak"] for r in found)
         compiled = f"{first['compile']:.0f} / {cached['compile']:.0f}" if name == "jax" else ""
-        rows.append(f"| {network} | {size}³ | {name} | {best['wall']:.2f} | {processor:.2f} "
-                    f"| {peak:.1f} | {compiled} |")
+        rows.append(
+            f"| {network} | {size}³ | {name} | {best['wall']:.2f} | {processor:.2f} "
+            f"| {peak:.1f} | {compiled} |"
+        )
     return rows
 
 
@@ -107,11 +109,16 @@ def serve(step, ready: dict) -> None:
     for _ in sys.stdin:
         wall, processor = time.perf_counter(), time.process_time()
         step()
-        print(json.dumps({
-            "wall": time.perf_counter() - wall,
-            "processor": time.process_time() - processor,
-            "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
-        }), flush=True)
+        print(
+            json.dumps(
+                {
+                    "wall": time.perf_counter() - wall,
+                    "processor": time.process_time() - processor,
+                    "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+                }
+            ),
+            flush=True,
+        )
 
 
 def worker_jax(network: str, size: int) -> None:
@@ -124,9 +131,7 @@ def worker_jax(network: str, size: int) -> None:
 
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-    model = create_model(
-        network, image_size=(size,) * 3, out_channels=CLASSES, rngs=nnx.Rngs(0)
-    )
+    model = create_model(network, image_size=(size,) * 3, out_channels=CLASSES, rngs=nnx.Rngs(0))
     graph, params, rest = nnx.split(model, nnx.Param, ...)
     del model
     optimizer = optax.adamw(1e-4, weight_decay=1e-5)

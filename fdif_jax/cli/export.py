@@ -9,15 +9,31 @@ from fdif_jax.model_io import load_info, load_model
 
 
 @click.command("export")
-@click.option("--model", "folder", required=True, type=click.Path(path_type=Path),
-              help="Model folder, e.g. training_output/…/model_best.")
-@click.option("--to", "target", required=True,
-              help="monai, monai-swinvit, nnunet, ssl3d or safetensors.")
-@click.option("--out", required=True, type=click.Path(path_type=Path),
-              help="File to write, .pth or .safetensors.")
+@click.option(
+    "--model",
+    "folder",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Model folder, e.g. training_output/…/model_best.",
+)
+@click.option(
+    "--to", "target", required=True, help="monai, monai-swinvit, nnunet, ssl3d or safetensors."
+)
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="File to write, .pth or .safetensors.",
+)
 @click.option("--task", help="Which head of a multi-task network.")
-@click.option("--spacing", type=float, nargs=3, default=(1.0, 1.0, 1.0), show_default=True,
-              help="Millimetres per voxel of the training data; ssl3d only.")
+@click.option(
+    "--spacing",
+    type=float,
+    nargs=3,
+    default=(1.0, 1.0, 1.0),
+    show_default=True,
+    help="Millimetres per voxel of the training data; ssl3d only.",
+)
 def command(
     folder: Path, target: str, out: Path, task: str | None, spacing: tuple[float, float, float]
 ) -> None:

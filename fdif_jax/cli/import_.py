@@ -12,14 +12,29 @@ from fdif_jax.models.registry import family_of
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--from", "source", default="monai", show_default=True,
-              help="monai, nnunet or ssl3d; the network itself is recognised from the file.")
-@click.option("--out_dir", required=True, type=click.Path(path_type=Path),
-              help="Model folder to write.")
-@click.option("--grid_size", type=int, nargs=3, default=None,
-              help="Patch of UNETR and Primus, where it is not a cube.")
-@click.option("--merging", default="merging", show_default=True,
-              help="merging, or legacy for SwinUNETR weights of MONAI up to 1.4.")
+@click.option(
+    "--from",
+    "source",
+    default="monai",
+    show_default=True,
+    help="monai, nnunet or ssl3d; the network itself is recognised from the file.",
+)
+@click.option(
+    "--out_dir", required=True, type=click.Path(path_type=Path), help="Model folder to write."
+)
+@click.option(
+    "--grid_size",
+    type=int,
+    nargs=3,
+    default=None,
+    help="Patch of UNETR and Primus, where it is not a cube.",
+)
+@click.option(
+    "--merging",
+    default="merging",
+    show_default=True,
+    help="merging, or legacy for SwinUNETR weights of MONAI up to 1.4.",
+)
 def command(
     file: Path, source: str, out_dir: Path, grid_size: tuple[int, int, int] | None, merging: str
 ) -> None:
@@ -31,5 +46,7 @@ def command(
     save_model(out_dir, model, ModelInfo(model.config, grid_size, provenance=provenance))
     click.echo(f"{family_of(model.config)}: wrote {out_dir}")
     if missing:
-        click.echo(f"{len(missing)} tensors are not in the file and started afresh: "
-                   f"{', '.join(missing[:3])}, …")
+        click.echo(
+            f"{len(missing)} tensors are not in the file and started afresh: "
+            f"{', '.join(missing[:3])}, …"
+        )

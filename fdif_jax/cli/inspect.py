@@ -11,14 +11,21 @@ from fdif_jax.models.registry import count_parameters, family_of
 
 @click.command("inspect")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--grid_size", type=int, nargs=3, default=None,
-              help="Patch of UNETR and Primus, where it is not a cube.")
+@click.option(
+    "--grid_size",
+    type=int,
+    nargs=3,
+    default=None,
+    help="Patch of UNETR and Primus, where it is not a cube.",
+)
 def command(file: Path, grid_size: tuple[int, int, int] | None) -> None:
     """Say what FILE holds, which network it fits and what is missing."""
     if file.is_dir():
         info = load_info(file)
-        click.echo(f"{file}: model folder, {family_of(info.config)}, "
-                   f"{count_parameters(info.config):,} parameters")
+        click.echo(
+            f"{file}: model folder, {family_of(info.config)}, "
+            f"{count_parameters(info.config):,} parameters"
+        )
         click.echo(f"options: {info.config}")
         click.echo(f"patch: {info.patch}; intensities: {dict(info.intensities)}")
         return

@@ -38,6 +38,12 @@ def model_rows() -> list[tuple[str, str, str, str]]:
     rows = [("name", "parameters", "input sizes", "training step at 96^3 (with --use_checkpoint)")]
     for preset in PRESETS:
         plain, light = MEMORY[preset.name]
-        rows.append((preset.name, f"{PARAMETERS[preset.name]:,}", preset.rule,
-                     f"{plain:.1f} GiB ({light:.1f})"))
+        rows.append(
+            (
+                preset.name,
+                f"{PARAMETERS[preset.name]:,}",
+                preset.rule,
+                f"{plain:.1f} GiB ({light:.1f})",
+            )
+        )
     return rows

@@ -32,7 +32,10 @@ _PRIMUS_NAMES = {396: "PrimusS", 792: "PrimusB", 864: "PrimusM", 1056: "PrimusL"
 
 
 def import_file(
-    path: Path | str, *, image_size: Shape3 | None = None, merging: Merging = "merging",
+    path: Path | str,
+    *,
+    image_size: Shape3 | None = None,
+    merging: Merging = "merging",
 ) -> tuple[Network, list[str]]:
     """The network of a foreign weight file, in evaluation mode.
 
@@ -62,8 +65,13 @@ def import_file(
 
 
 def export_file(
-    model: Network, path: Path | str, *, to: str, task: str | None = None,
-    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0), patch: Shape3 | None = None,
+    model: Network,
+    path: Path | str,
+    *,
+    to: str,
+    task: str | None = None,
+    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    patch: Shape3 | None = None,
     class_name: str | None = None,
 ) -> None:
     """Writes the network for another tool.
@@ -113,7 +121,10 @@ def export_file(
 
 
 def adaptation_plan(
-    config: Config, *, spacing: tuple[float, float, float], patch: Shape3 | None,
+    config: Config,
+    *,
+    spacing: tuple[float, float, float],
+    patch: Shape3 | None,
     class_name: str | None = None,
 ) -> dict[str, Any]:
     """What SSL3D asks for beside the weights, to fit them into another plan.
@@ -132,22 +143,25 @@ def adaptation_plan(
     else:
         class_name = class_name or "ResEncL"
         stem = "encoder.stem.convs.0"
-        keys = (
-            "encoder.stages", "encoder.stem", [f"{stem}.conv", f"{stem}.all_modules.0"], None
-        )
+        keys = ("encoder.stages", "encoder.stem", [f"{stem}.conv", f"{stem}.all_modules.0"], None)
     if class_name is None:
         raise InputError("this primus has none of the sizes S, B, M, L: pass its class name.")
     return {
         "architecture_plans": {
-            "arch_class_name": class_name, "arch_kwargs": None,
+            "arch_class_name": class_name,
+            "arch_kwargs": None,
             "arch_kwargs_requiring_import": None,
         },
-        "pretrain_plan": {"configurations": {
-            "onemmiso": {"spacing": list(spacing), "patch_size": list(size)},
-        }},
+        "pretrain_plan": {
+            "configurations": {
+                "onemmiso": {"spacing": list(spacing), "patch_size": list(size)},
+            }
+        },
         "pretrain_num_input_channels": config.in_channels,
         "recommended_downstream_patchsize": list(size),
-        "key_to_encoder": keys[0], "key_to_stem": keys[1], "keys_to_in_proj": keys[2],
+        "key_to_encoder": keys[0],
+        "key_to_stem": keys[1],
+        "keys_to_in_proj": keys[2],
         "key_to_lpe": keys[3],
     }
 
@@ -167,7 +181,8 @@ def inspect_file(path: Path | str, *, image_size: Shape3 | None = None) -> list[
     except InputError as error:
         return [*lines, f"network: unknown; {error}"]
     options = ", ".join(
-        f"{field}={getattr(config, field)}" for field in config.__dataclass_fields__
+        f"{field}={getattr(config, field)}"
+        for field in config.__dataclass_fields__
         if field not in ("remat", "dtype")
     )
     lines += [f"network: {family_of(config)}", f"options: {options}"]

@@ -19,9 +19,15 @@ from fdif_jax.errors import EnvironmentFault, InputError
 
 _HEADER_LIMIT = 100 * 2**20  # bytes; what the format's own reader allows
 _DTYPES: dict[str, np.dtype] = {
-    "F64": np.dtype(np.float64), "F32": np.dtype(np.float32), "F16": np.dtype(np.float16),
-    "BF16": np.dtype(ml_dtypes.bfloat16), "I64": np.dtype(np.int64), "I32": np.dtype(np.int32),
-    "I16": np.dtype(np.int16), "I8": np.dtype(np.int8), "U8": np.dtype(np.uint8),
+    "F64": np.dtype(np.float64),
+    "F32": np.dtype(np.float32),
+    "F16": np.dtype(np.float16),
+    "BF16": np.dtype(ml_dtypes.bfloat16),
+    "I64": np.dtype(np.int64),
+    "I32": np.dtype(np.int32),
+    "I16": np.dtype(np.int16),
+    "I8": np.dtype(np.int8),
+    "U8": np.dtype(np.uint8),
     "BOOL": np.dtype(np.bool_),
 }
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
@@ -78,7 +84,8 @@ def write_safetensors(path: Path, tensors: Mapping[str, np.ndarray]) -> None:
     for name, array in tensors.items():
         end = offset + array.nbytes
         header[name] = {
-            "dtype": _NAMES[array.dtype], "shape": list(array.shape),
+            "dtype": _NAMES[array.dtype],
+            "shape": list(array.shape),
             "data_offsets": [offset, end],
         }
         offset = end

@@ -89,7 +89,8 @@ def load_state_dict(
         (wanted if fits or allow is None or not allow(entry.key) else kept).append(entry)
     mine, passed = {e.key for e in entries}, {e.key for e in kept}
     ours = {
-        key: value for key, value in tensors.items()
+        key: value
+        for key, value in tensors.items()
         if key not in passed and (key in mine or allow is None or not allow(key))
     }
     problems = state.compare(model, wanted, ours, form.ignored)

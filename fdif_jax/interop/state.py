@@ -69,8 +69,10 @@ def refuse(problems: list[str], what: str, remedy: str = "") -> None:
         return
     shown = "; ".join(problems[:_SHOWN])
     more = f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-    error = InputError(f"{what} does not fit ({len(problems)} mismatches): {shown}{more}."
-                       + (f" {remedy}" if remedy else ""))
+    error = InputError(
+        f"{what} does not fit ({len(problems)} mismatches): {shown}{more}."
+        + (f" {remedy}" if remedy else "")
+    )
     error.problems = problems  # type: ignore[attr-defined]
     raise error
 

@@ -28,12 +28,19 @@ FOLDERS = (ROOT / "tests/goldens/models", ROOT.parent / "shared/goldens/models")
 
 _UNETR = {"hidden_size": 48, "mlp_size": 96, "heads": 4, "feature_size": 8, "out_channels": 3}
 _RESENC = {
-    "out_channels": 3, "features": (8, 16, 32, 40), "blocks": (1, 2, 2, 1),
+    "out_channels": 3,
+    "features": (8, 16, 32, 40),
+    "blocks": (1, 2, 2, 1),
     "decoder_convs": (1, 1, 1),
 }
 
-TABLES = {VNet: monai.vnet, UNETR: monai.unetr, SwinUNETR: monai.swin_unetr,
-          ResEncUNet: dynamic.resenc, Primus: dynamic.primus}
+TABLES = {
+    VNet: monai.vnet,
+    UNETR: monai.unetr,
+    SwinUNETR: monai.swin_unetr,
+    ResEncUNet: dynamic.resenc,
+    Primus: dynamic.primus,
+}
 
 
 def golden(name: str):
@@ -66,10 +73,19 @@ def resenc(aniso: bool = False, **options) -> ResEncUNet:
 
 
 def primus(**options) -> Primus:
-    config = PrimusConfig(**({
-        "out_channels": 3, "image_size": (32, 32, 48), "hidden_size": 144, "heads": 2, "depth": 3,
-        "drop_path": 0.0,
-    } | options))
+    config = PrimusConfig(
+        **(
+            {
+                "out_channels": 3,
+                "image_size": (32, 32, 48),
+                "hidden_size": 144,
+                "heads": 2,
+                "depth": 3,
+                "drop_path": 0.0,
+            }
+            | options
+        )
+    )
     return Primus(config, rngs=nnx.Rngs(0))
 
 

@@ -37,6 +37,7 @@ CASES = [
 
 def both(form, x, kernel):
     """Value and both gradients of a scalar that weighs every output differently."""
+
     def scalar(x, kernel):
         y = form(x, kernel)
         weights = jnp.cos(jnp.arange(y.size, dtype=jnp.float32).reshape(y.shape))
@@ -74,11 +75,14 @@ def test_tiny_volumes_equal_native(kernel):
         close(found, wanted)
 
 
-@pytest.mark.parametrize(("stride", "kernel"), [
-    ((2, 2, 2), (3, 3, 3)),
-    pytest.param((1, 2, 2), (1, 3, 3), marks=slow),
-    pytest.param((2, 1, 1), (3, 3, 3), marks=slow),
-])
+@pytest.mark.parametrize(
+    ("stride", "kernel"),
+    [
+        ((2, 2, 2), (3, 3, 3)),
+        pytest.param((1, 2, 2), (1, 3, 3), marks=slow),
+        pytest.param((2, 1, 1), (3, 3, 3), marks=slow),
+    ],
+)
 def test_strided_conv_equals_native(stride, kernel):
     x, k = tensors((8, 12, 10), kernel, 5, 6)
     ours = both(lambda x, k: c.conv(x, k, stride), x, k)
@@ -90,7 +94,8 @@ def test_strided_conv_equals_native(stride, kernel):
 def test_patch_conv_forms_agree(kernel):
     x, k = tensors((8, 8, 16), kernel, 5, 6)
     native = lambda x, k: jax.lax.conv_general_dilated(  # noqa: E731
-        x, k, kernel, "VALID", dimension_numbers=("NDHWC", "DHWIO", "NDHWC"))
+        x, k, kernel, "VALID", dimension_numbers=("NDHWC", "DHWIO", "NDHWC")
+    )
     for found, wanted in zip(both(c.patch_conv, x, k), both(native, x, k), strict=True):
         close(found, wanted)
 

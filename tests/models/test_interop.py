@@ -160,8 +160,10 @@ def test_another_head_is_replaced_and_named(model):
     if weights_of(model).keys() != weights_of(other).keys():
         pytest.skip("another variant of the same network")
     tensors = to_state_dict(model)
-    if any(weights_of(model)[k].shape != v.shape and not k.startswith(("head", "side"))
-           for k, v in weights_of(other).items()):
+    if any(
+        weights_of(model)[k].shape != v.shape and not k.startswith(("head", "side"))
+        for k, v in weights_of(other).items()
+    ):
         pytest.skip("another variant of the same network")
     replaced = load_pretrained(other, tensors)
     assert replaced
@@ -189,13 +191,16 @@ def test_truncated_and_foreign_files_are_refused(tmp_path):
     assert "unknown" in inspect_file(whole)[-1]
 
 
-@pytest.mark.parametrize("entry", [
-    {"dtype": "F32", "shape": [3], "data_offsets": [0, 8]},
-    {"dtype": "F99", "shape": [2], "data_offsets": [0, 8]},
-    {"dtype": "F32", "shape": [2], "data_offsets": [8, 16]},
-    {"dtype": "F32", "shape": [2], "data_offsets": [-8, 0]},
-    [],
-])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"dtype": "F32", "shape": [3], "data_offsets": [0, 8]},
+        {"dtype": "F99", "shape": [2], "data_offsets": [0, 8]},
+        {"dtype": "F32", "shape": [2], "data_offsets": [8, 16]},
+        {"dtype": "F32", "shape": [2], "data_offsets": [-8, 0]},
+        [],
+    ],
+)
 def test_lying_headers_are_refused(tmp_path, entry):
     text = json.dumps({"x": entry}).encode()
     path = tmp_path / "x.safetensors"

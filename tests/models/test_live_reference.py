@@ -40,18 +40,35 @@ def dynamic_network(name, classes, size):
     if name == "resenc_l":
         unet = pytest.importorskip("dynamic_network_architectures.architectures.unet")
         return unet.ResidualEncoderUNet(
-            input_channels=1, n_stages=6, features_per_stage=(32, 64, 128, 256, 320, 320),
-            conv_op=torch.nn.Conv3d, kernel_sizes=3, strides=(1, 2, 2, 2, 2, 2),
-            n_blocks_per_stage=(1, 3, 4, 6, 6, 6), num_classes=classes,
-            n_conv_per_stage_decoder=1, conv_bias=True, norm_op=torch.nn.InstanceNorm3d,
-            norm_op_kwargs={"eps": 1e-5, "affine": True}, nonlin=torch.nn.LeakyReLU,
-            nonlin_kwargs={"inplace": True}, deep_supervision=False,
+            input_channels=1,
+            n_stages=6,
+            features_per_stage=(32, 64, 128, 256, 320, 320),
+            conv_op=torch.nn.Conv3d,
+            kernel_sizes=3,
+            strides=(1, 2, 2, 2, 2, 2),
+            n_blocks_per_stage=(1, 3, 4, 6, 6, 6),
+            num_classes=classes,
+            n_conv_per_stage_decoder=1,
+            conv_bias=True,
+            norm_op=torch.nn.InstanceNorm3d,
+            norm_op_kwargs={"eps": 1e-5, "affine": True},
+            nonlin=torch.nn.LeakyReLU,
+            nonlin_kwargs={"inplace": True},
+            deep_supervision=False,
         )
     pretend_torchvision_loads()
     primus = pytest.importorskip("dynamic_network_architectures.architectures.primus")
     return primus.Primus(
-        1, 864, (8, 8, 8), classes, eva_depth=16, eva_numheads=12, input_shape=size,
-        drop_path_rate=0.2, scale_attn_inner=True, init_values=0.1,
+        1,
+        864,
+        (8, 8, 8),
+        classes,
+        eva_depth=16,
+        eva_numheads=12,
+        input_shape=size,
+        drop_path_rate=0.2,
+        scale_attn_inner=True,
+        init_values=0.1,
     )
 
 

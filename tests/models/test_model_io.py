@@ -44,7 +44,10 @@ def test_folder_gives_back_the_network(build, tmp_path):
     assert all((wanted[k] == found[k]).all() for k in wanted)
     again = load_info(tmp_path / "best")
     assert (again.patch, again.intensities, again.class_names) == (
-        info.patch, info.intensities, info.class_names)
+        info.patch,
+        info.intensities,
+        info.class_names,
+    )
     assert not list(tmp_path.glob("*.part"))
     save_model(tmp_path / "best", loaded)  # replaces its own kind
 
@@ -72,8 +75,9 @@ def test_more_channels_see_the_same_image():
         weights_of(two)["patches.kernel"], weights_of(one)["patches.kernel"].repeat(2, -2) / 3
     )
     five, _ = adapt(two, in_channels=5)
-    np.testing.assert_allclose(five.patches.kernel[...].sum(-2), two.patches.kernel[...].sum(-2)
-                               * (2 / 5) * 2.5, rtol=1e-5)
+    np.testing.assert_allclose(
+        five.patches.kernel[...].sum(-2), two.patches.kernel[...].sum(-2) * (2 / 5) * 2.5, rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("build", [g.unetr, g.primus], ids=["unetr", "primus"])

@@ -35,29 +35,46 @@ def image(size, batch=1, channels=1):
     return jnp.asarray(x)
 
 
-@pytest.mark.parametrize(("name", "classes", "count"), [
-    ("vnet", 14, 45_646_126), ("vnet", 110, 46_042_318), ("vnet", 3, 45_601_906),
-    ("unetr", 14, 92_784_046), ("unetr", 110, 92_785_678),
-    ("swin_unetr", 14, 62_187_296), ("swin_unetr", 110, 62_192_000),
-    ("resenc_l", 14, 102_359_430), ("resenc_l", 110, 102_436_710), ("resenc_l", 3, 102_350_575),
-    ("primus_m", 14, 147_661_030), ("primus_m", 110, 151_141_238),
-])
+@pytest.mark.parametrize(
+    ("name", "classes", "count"),
+    [
+        ("vnet", 14, 45_646_126),
+        ("vnet", 110, 46_042_318),
+        ("vnet", 3, 45_601_906),
+        ("unetr", 14, 92_784_046),
+        ("unetr", 110, 92_785_678),
+        ("swin_unetr", 14, 62_187_296),
+        ("swin_unetr", 110, 62_192_000),
+        ("resenc_l", 14, 102_359_430),
+        ("resenc_l", 110, 102_436_710),
+        ("resenc_l", 3, 102_350_575),
+        ("primus_m", 14, 147_661_030),
+        ("primus_m", 110, 151_141_238),
+    ],
+)
 def test_parameter_counts_at_the_papers_sizes(name, classes, count):
     assert count_parameters(model_config(name, out_channels=classes)) == count
 
 
-@pytest.mark.parametrize(("options", "count"), [
-    ({"image_size": (128, 128, 128)}, 149_706_982), ({"image_size": (160, 160, 160)}, 153_080_038),
-])
+@pytest.mark.parametrize(
+    ("options", "count"),
+    [
+        ({"image_size": (128, 128, 128)}, 149_706_982),
+        ({"image_size": (160, 160, 160)}, 153_080_038),
+    ],
+)
 def test_primus_counts_follow_the_patch(options, count):
     assert count_parameters(model_config("primus_m", **options)) == count
 
 
 # The compilation of the others takes longer than the fast tier has.
-@pytest.mark.parametrize(("build", "size"), [
-    pytest.param(*case, id=name, marks=() if name in ("unetr", "primus") else pytest.mark.slow)
-    for name, case in NETWORKS.items()
-])
+@pytest.mark.parametrize(
+    ("build", "size"),
+    [
+        pytest.param(*case, id=name, marks=() if name in ("unetr", "primus") else pytest.mark.slow)
+        for name, case in NETWORKS.items()
+    ],
+)
 def test_batches_and_samples_agree_under_jit(build, size):
     model = g.with_golden_weights(build())
     model.eval()
@@ -90,8 +107,9 @@ def test_recomputation_changes_no_gradient(build, size):
         for r in (False, True)
     )
     assert plain[0] == pytest.approx(again[0], rel=1e-6)
-    for a, b in zip(*(jax.tree.leaves(nnx.state(x[1], nnx.Param)) for x in (plain, again)),
-                    strict=True):
+    for a, b in zip(
+        *(jax.tree.leaves(nnx.state(x[1], nnx.Param)) for x in (plain, again)), strict=True
+    ):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5 * float(jnp.abs(a).max() + 1e-3))
 
 
@@ -132,18 +150,21 @@ def test_recomputation_keeps_less(build, size):
     assert kept[1] < kept[0]
 
 
-@pytest.mark.parametrize(("build", "size", "message"), [
-    (lambda: g.vnet(width=4), (16, 24, 16), "multiples of 16, got 16x24x16; the nearest is"),
-    (lambda: g.vnet(width=4), (16, 16, 16), "single voxel"),
-    (g.unetr, (48, 48, 48), r"built for 32x32x32 voxels, got 48x48x48; call resize_position"),
-    (g.swin, (64, 64, 48), "multiples of 32"),
-    (g.swin, (32, 32, 32), "single voxel"),
-    (g.resenc, (8, 8, 12), "multiples of 8"),
-    (lambda: g.resenc(aniso=True), (8, 8, 12), "multiples of 4x8x8"),
-    (g.resenc, (8, 8, 8), "single voxel"),
-    # As many tokens as 32x32x48: computes in the original, with wrong positions.
-    (g.primus, (32, 48, 32), "built for 32x32x48"),
-])
+@pytest.mark.parametrize(
+    ("build", "size", "message"),
+    [
+        (lambda: g.vnet(width=4), (16, 24, 16), "multiples of 16, got 16x24x16; the nearest is"),
+        (lambda: g.vnet(width=4), (16, 16, 16), "single voxel"),
+        (g.unetr, (48, 48, 48), r"built for 32x32x32 voxels, got 48x48x48; call resize_position"),
+        (g.swin, (64, 64, 48), "multiples of 32"),
+        (g.swin, (32, 32, 32), "single voxel"),
+        (g.resenc, (8, 8, 12), "multiples of 8"),
+        (lambda: g.resenc(aniso=True), (8, 8, 12), "multiples of 4x8x8"),
+        (g.resenc, (8, 8, 8), "single voxel"),
+        # As many tokens as 32x32x48: computes in the original, with wrong positions.
+        (g.primus, (32, 48, 32), "built for 32x32x48"),
+    ],
+)
 def test_sizes_are_refused_with_a_remedy(build, size, message):
     model = build()
     with pytest.raises(InputError, match=message):
@@ -158,32 +179,38 @@ def test_channels_and_axes_are_refused(build, size):
         build()(image(size)[0])
 
 
-@pytest.mark.parametrize(("make", "message"), [
-    (lambda: g.vnet(3), "must divide 16"),
-    (lambda: g.unetr((40, 32, 32)), "multiples of 16"),
-    (lambda: g.unetr(heads=5), "multiple of heads"),
-    (lambda: g.swin(feature_size=20), "multiple of 12"),
-    (lambda: g.swin(merging="old"), "unknown merging 'old'"),
-    (lambda: g.primus(heads=5), "multiple of 6"),
-    (lambda: create_model("unet", rngs=nnx.Rngs(0)), "did you mean 'unetr'"),
-    (lambda: model_config("vnet", widht=8), "did you mean 'width'"),
-    (lambda: model_config("vnet", dtype="float16"), "float32 or bfloat16"),
-    (lambda: model_config("vnet", out_channels=0), "at least 1"),
-    (lambda: model_config("vnet", plans={}), "describe a ResEnc"),
-    (lambda: create_model("swin_unetr", image_size=(96, 96, 90), rngs=nnx.Rngs(0)), "96x96x96"),
-])
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: g.vnet(3), "must divide 16"),
+        (lambda: g.unetr((40, 32, 32)), "multiples of 16"),
+        (lambda: g.unetr(heads=5), "multiple of heads"),
+        (lambda: g.swin(feature_size=20), "multiple of 12"),
+        (lambda: g.swin(merging="old"), "unknown merging 'old'"),
+        (lambda: g.primus(heads=5), "multiple of 6"),
+        (lambda: create_model("unet", rngs=nnx.Rngs(0)), "did you mean 'unetr'"),
+        (lambda: model_config("vnet", widht=8), "did you mean 'width'"),
+        (lambda: model_config("vnet", dtype="float16"), "float32 or bfloat16"),
+        (lambda: model_config("vnet", out_channels=0), "at least 1"),
+        (lambda: model_config("vnet", plans={}), "describe a ResEnc"),
+        (lambda: create_model("swin_unetr", image_size=(96, 96, 90), rngs=nnx.Rngs(0)), "96x96x96"),
+    ],
+)
 def test_wrong_options_are_refused(make, message):
     with pytest.raises(InputError, match=message):
         make()
 
 
-@pytest.mark.parametrize(("patch", "spacing", "strides", "first_kernel"), [
-    ((160, 192, 160), (1, 1, 1), [(2, 2, 2)] * 5, (3, 3, 3)),
-    ((192, 192, 192), (1.5, 1.5, 1.5), [(2, 2, 2)] * 5, (3, 3, 3)),
-    ((80, 256, 256), (3, 0.76, 0.76), [(1, 2, 2), *[(2, 2, 2)] * 4, (1, 2, 2)], (1, 3, 3)),
-    ((96, 224, 224), (2, 0.71, 0.71), [(1, 2, 2), *[(2, 2, 2)] * 4], (1, 3, 3)),
-    ((96, 96, 96), (1, 1, 1), [(2, 2, 2)] * 4, (3, 3, 3)),
-])
+@pytest.mark.parametrize(
+    ("patch", "spacing", "strides", "first_kernel"),
+    [
+        ((160, 192, 160), (1, 1, 1), [(2, 2, 2)] * 5, (3, 3, 3)),
+        ((192, 192, 192), (1.5, 1.5, 1.5), [(2, 2, 2)] * 5, (3, 3, 3)),
+        ((80, 256, 256), (3, 0.76, 0.76), [(1, 2, 2), *[(2, 2, 2)] * 4, (1, 2, 2)], (1, 3, 3)),
+        ((96, 224, 224), (2, 0.71, 0.71), [(1, 2, 2), *[(2, 2, 2)] * 4], (1, 3, 3)),
+        ((96, 96, 96), (1, 1, 1), [(2, 2, 2)] * 4, (3, 3, 3)),
+    ],
+)
 def test_stages_as_nnunet_plans_them(patch, spacing, strides, first_kernel):
     kernels, found = plan_stages(patch, spacing)
     assert found == ((1, 1, 1), *strides)
@@ -192,18 +219,28 @@ def test_stages_as_nnunet_plans_them(patch, spacing, strides, first_kernel):
 
 def plans(**changes):
     kwargs = {
-        "n_stages": 7, "features_per_stage": [32, 64, 128, 256, 320, 320, 320],
-        "conv_op": "torch.nn.modules.conv.Conv3d", "kernel_sizes": [[1, 3, 3], *[[3, 3, 3]] * 6],
+        "n_stages": 7,
+        "features_per_stage": [32, 64, 128, 256, 320, 320, 320],
+        "conv_op": "torch.nn.modules.conv.Conv3d",
+        "kernel_sizes": [[1, 3, 3], *[[3, 3, 3]] * 6],
         "strides": [[1, 1, 1], [1, 2, 2], *[[2, 2, 2]] * 4, [1, 2, 2]],
-        "n_blocks_per_stage": [1, 3, 4, 6, 6, 6, 6], "n_conv_per_stage_decoder": [1] * 6,
-        "conv_bias": True, "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d",
-        "norm_op_kwargs": {"eps": 1e-5, "affine": True}, "dropout_op": None,
-        "nonlin": "torch.nn.LeakyReLU", "nonlin_kwargs": {"inplace": True},
+        "n_blocks_per_stage": [1, 3, 4, 6, 6, 6, 6],
+        "n_conv_per_stage_decoder": [1] * 6,
+        "conv_bias": True,
+        "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d",
+        "norm_op_kwargs": {"eps": 1e-5, "affine": True},
+        "dropout_op": None,
+        "nonlin": "torch.nn.LeakyReLU",
+        "nonlin_kwargs": {"inplace": True},
     } | changes
     name = "dynamic_network_architectures.architectures.unet.ResidualEncoderUNet"
     architecture = {"network_class_name": name, "arch_kwargs": kwargs}
-    return {"configurations": {"3d_fullres": {"architecture": architecture},
-                               "3d_cascade": {"inherits_from": "3d_fullres"}}}
+    return {
+        "configurations": {
+            "3d_fullres": {"architecture": architecture},
+            "3d_cascade": {"inherits_from": "3d_fullres"},
+        }
+    }
 
 
 def test_resenc_from_a_plans_file():
@@ -212,12 +249,15 @@ def test_resenc_from_a_plans_file():
     assert resenc_config_from_plans(plans(), "3d_cascade") == resenc_config_from_plans(plans())
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"norm_op": "torch.nn.BatchNorm3d"}, "norm_op"),
-    ({"dropout_op": "torch.nn.Dropout3d"}, "dropout_op"),
-    ({"conv_op": "torch.nn.Conv2d"}, "only Conv3d"),
-    ({"conv_bias": False}, "conv_bias"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"norm_op": "torch.nn.BatchNorm3d"}, "norm_op"),
+        ({"dropout_op": "torch.nn.Dropout3d"}, "dropout_op"),
+        ({"conv_op": "torch.nn.Conv2d"}, "only Conv3d"),
+        ({"conv_bias": False}, "conv_bias"),
+    ],
+)
 def test_plans_that_cannot_be_built_are_refused(change, message):
     with pytest.raises(InputError, match=message):
         resenc_config_from_plans(plans(**change))
@@ -234,20 +274,25 @@ def test_standardize_has_the_gradient_of_its_formula(activation, affine):
     keys = jax.random.split(jax.random.key(0), 4)
     x, weights = (jax.random.normal(k, (2, 3, 4, 5, 6)) for k in keys[:2])
     scale, bias = (jax.random.normal(k, (6,)) if affine else None for k in keys[2:])
-    act = {"none": lambda z: z, "elu": jax.nn.elu,
-           "leaky_relu": lambda z: jax.nn.leaky_relu(z, 0.01)}[activation]
+    act = {
+        "none": lambda z: z,
+        "elu": jax.nn.elu,
+        "leaky_relu": lambda z: jax.nn.leaky_relu(z, 0.01),
+    }[activation]
 
     def plain(x, scale, bias):
         y = (x - x.mean((1, 2, 3), keepdims=True)) * jax.lax.rsqrt(
-            x.var((1, 2, 3), keepdims=True) + 1e-5)
+            x.var((1, 2, 3), keepdims=True) + 1e-5
+        )
         return (act(y * scale + bias if affine else y) * weights).sum()
 
     def ours(x, scale, bias):
         return (standardize(x, scale, bias, (1, 2, 3), activation)[0] * weights).sum()
 
     args = (0, 1, 2) if affine else (0,)
-    for a, b in zip(jax.grad(ours, args)(x, scale, bias), jax.grad(plain, args)(x, scale, bias),
-                    strict=True):
+    for a, b in zip(
+        jax.grad(ours, args)(x, scale, bias), jax.grad(plain, args)(x, scale, bias), strict=True
+    ):
         np.testing.assert_allclose(a, b, atol=1e-5)
 
 
@@ -291,8 +336,9 @@ def test_resized_positions_keep_what_they_had():
     model.positions[...] = jnp.broadcast_to(jnp.arange(48.0), (1, 8, 48))
     model.resize_position_embeddings((64, 48, 32))
     assert model.positions.shape == (1, 4 * 3 * 2, 48)
-    np.testing.assert_allclose(model.positions[0], np.broadcast_to(np.arange(48.0), (24, 48)),
-                               atol=1e-5)
+    np.testing.assert_allclose(
+        model.positions[0], np.broadcast_to(np.arange(48.0), (24, 48)), atol=1e-5
+    )
 
 
 def test_presets_are_named_once():
