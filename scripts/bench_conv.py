@@ -14,7 +14,6 @@ import time
 
 import jax
 import jax.numpy as jnp
-
 from fdif_jax.models import conv as forms
 
 CASES = [  # voxels per side, channels in and out, kernel

@@ -15,10 +15,9 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import optax
-from flax import nnx
-
 from fdif_jax.models import model_config
 from fdif_jax.models.registry import build
+from flax import nnx
 
 SMOOTH = 1e-5
 

@@ -15,6 +15,9 @@ COMMANDS = {
     "list": ("fdif_jax.cli.listing", "Show primitives, categories, mappers or displacements."),
     "validate": ("fdif_jax.cli.validate", "Check a data set by nnU-Net's rules."),
     "render": ("fdif_jax.cli.render", "Render a scene file to image and label."),
+    "import": ("fdif_jax.cli.import_", "Turn another tool's weights into a model folder."),
+    "export": ("fdif_jax.cli.export", "Write a network's weights for another tool."),
+    "inspect": ("fdif_jax.cli.inspect", "Say what a weight file holds and which network it fits."),
     "benchmark": ("fdif_jax.cli.benchmark", "Measure how fast this machine generates."),
 }
 

@@ -13,7 +13,7 @@ Record = dict[str, Any]
 
 @click.group("list")
 def command() -> None:
-    """Show the names that `fdif generate` takes."""
+    """Show the names that options take."""
 
 
 def _option(function: Any) -> Any:
@@ -69,6 +69,16 @@ def displacements(as_json: bool, plugin: str | None) -> None:
     """The surface displacements, with the names that class labels carry."""
     rows = _catalog(plugin).displacements.items()
     _show([{"name": name, "label": row.long_name} for name, row in rows], as_json)
+
+
+@command.command()
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def models(as_json: bool) -> None:
+    """The networks with parameters, input sizes and the memory of a training step."""
+    from fdif_jax.cli.models import model_rows
+
+    names, *rows = model_rows()
+    _show([dict(zip(names, row, strict=True)) for row in rows], as_json)
 
 
 def _catalog(plugin: str | None) -> Any:
