@@ -5,7 +5,16 @@
 One line per convolution as the networks have it: forward, and forward with both gradients,
 fastest of three, milliseconds; in brackets GFLOP/s. With ``--torch`` also PyTorch's.
 
-TABLE
+With ``--torch --skip_native``, PyTorch 2.13, 2 cores of a Xeon with AVX-512 and four other busy
+programs, so that the ratios say more than the times:
+
+    48^3 x 24 -> 24, k=3:  ours 170 (20) 374 (28)  PyTorch 142 (24) 426 (24)
+    48^3 x 96 -> 48, k=3:  ours 491 (56) 1934 (43)  PyTorch 619 (44) 2469 (33)
+    48^3 x 16 -> 16, k=5:  ours 259 (27) 587 (36)  PyTorch 52 (136) 345 (61)
+    48^3 x 32 -> 32, k=5:  ours 260 (109) 1164 (73)  PyTorch 162 (175) 617 (138)
+    24^3 x 192 -> 96, k=3:  ours 82 (167) 324 (128)  PyTorch 52 (264) 169 (244)
+    12^3 x 192 -> 192, k=3:  ours 26 (133) 81 (127)  PyTorch 14 (240) 48 (213)
+    3^3 x 768 -> 768, k=3:  ours 11 (79) 81 (32)  PyTorch 24 (36) 90 (29)
 """
 
 import argparse

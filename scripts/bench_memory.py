@@ -6,7 +6,7 @@ Nothing is run: the figures are the compiled program's own analysis (arguments, 
 temporary buffers), for this machine's platform, with a loss that walks the volume plane by plane
 and with one that makes a float one-hot.
 
-TABLE
+    planes: 31.62 GiB in all, of which temporary 30.91
 """
 
 import argparse
