@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from conftest import assert_one_sentence
+from one_sentence import assert_one_sentence
 
 BAD_OPTIONS = [
     # unknown names, with the nearest

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import assert_one_sentence
+from one_sentence import assert_one_sentence
 
 from fdif_jax.cli import limits
 
@@ -194,7 +194,7 @@ def test_a_device_that_is_out_of_memory_ends_in_one_sentence(fdif, monkeypatch):
     def produce(self, split, index):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
 
-    monkeypatch.setattr("conftest.FakeRecipe.produce", produce)
+    monkeypatch.setattr("fake_recipe.FakeRecipe.produce", produce)
     result = fdif(f"{SMALL} --out_dir out --quiet")
     assert_one_sentence(result, "out of memory", "fewer --workers", "0 of 3 samples")
 
