@@ -133,3 +133,14 @@ def test_the_rules_see_what_breaks_them(part, source):
 )
 def test_the_rules_let_pass_what_keeps_them(part, source):
     assert list(violations(source, part)) == []
+
+
+def test_helpers_of_tests_are_told_apart_by_their_names():
+    """Tests import helpers by their bare names: each may mean one file only."""
+    files = [path for path in (ROOT / "tests").rglob("*.py") if path.stem != "conftest"]
+    names = [path.stem for path in files]
+    assert sorted(set(names)) == sorted(names)
+    assert not set(names) & {path.name for path in (ROOT / "tests").rglob("*") if path.is_dir()}
+    for path in files:
+        used = [name.split(".")[0] for name, _ in imports(ast.parse(path.read_text()), path)]
+        assert "conftest" not in used, path

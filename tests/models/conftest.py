@@ -1,13 +1,7 @@
-"""Full matrix precision for every comparison of the networks with measured numbers."""
+"""Memory between the modules of the networks' tests."""
 
 import jax
 import pytest
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _precise():
-    jax.config.update("jax_default_matmul_precision", "highest")
-    jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 
 @pytest.fixture(autouse=True, scope="module")

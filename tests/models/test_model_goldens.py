@@ -1,7 +1,7 @@
 """Every network equals its original: outputs, intermediates, gradients, running statistics."""
 
-import goldens as g
 import jax
+import network_goldens as g
 import numpy as np
 import pytest
 from fdif_jax.models.primus import rotary_table

@@ -1,8 +1,8 @@
 """Laws that hold for every network, and the refusals of each."""
 
-import goldens as g
 import jax
 import jax.numpy as jnp
+import network_goldens as g
 import numpy as np
 import pytest
 from fdif_jax.models import PRESETS, Classifier, create_model, model_config

@@ -4,8 +4,8 @@ import json
 import pickle
 import struct
 
-import goldens as g
 import jax.numpy as jnp
+import network_goldens as g
 import numpy as np
 import pytest
 from fdif_jax.models import Classifier

@@ -2,8 +2,8 @@
 
 import json
 
-import goldens as g
 import jax.numpy as jnp
+import network_goldens as g
 import numpy as np
 import pytest
 from click.testing import CliRunner
