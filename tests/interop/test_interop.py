@@ -1,10 +1,10 @@
 """Weights in foreign names and files: both directions, every mismatch, nothing executed."""
 
+import dataclasses
 import json
 import pickle
 import struct
 
-import jax.numpy as jnp
 import network_goldens as g
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ from fdif_jax.interop import (
     write_safetensors,
 )
 from fdif_jax.interop import formats as f
-from fdif_jax.model_io import weights_of
+from fdif_jax.model_io import set_weights, weights_of
 
 SMALL = {
     "vnet": lambda **o: g.vnet(width=4, **o),
@@ -44,23 +44,18 @@ def model(request):
     return SMALL[request.param]()
 
 
-def same_weights(a, b):
-    ours, theirs = weights_of(a), weights_of(b)
-    return ours.keys() == theirs.keys() and all((ours[k] == theirs[k]).all() for k in ours)
-
-
 def zeroed(model):
     """The same structure without its values, so that a round trip must bring them all."""
-    graph, state, rest = nnx.split(model, (nnx.Param, nnx.BatchStat), ...)
-    zeros = nnx.map_state(lambda _, v: jnp.zeros_like(v), state)
-    return nnx.merge(graph, zeros, rest, copy=True)
+    copy = nnx.clone(model)
+    set_weights(copy, {name: np.zeros_like(value) for name, value in g.arrays(model).items()})
+    return copy
 
 
 def test_round_trip_is_exact(model):
     copy = zeroed(model)
-    assert not same_weights(model, copy)
+    assert not g.same_weights(model, copy)
     load_state_dict(copy, to_state_dict(model))
-    assert same_weights(model, copy)
+    assert g.same_weights(model, copy)
 
 
 def test_every_weight_has_exactly_one_name(model):
@@ -88,12 +83,12 @@ def test_all_mismatches_in_one_error(model):
 
 def test_a_refused_file_changes_nothing():
     model = g.unetr()
-    before = {k: np.asarray(v) for k, v in weights_of(model).items()}
+    before = g.arrays(model)
     tensors = to_state_dict(g.with_golden_weights(g.unetr()))
     tensors.pop("vit.norm.bias")
     with pytest.raises(InputError):
         load_monai_state_dict(model, tensors)
-    assert all((before[k] == v).all() for k, v in weights_of(model).items())
+    assert all((before[k] == v).all() for k, v in g.arrays(model).items())
 
 
 def test_weights_of_another_network_are_refused():
@@ -114,18 +109,13 @@ def test_files_round_trip_and_are_recognised(model, tmp_path):
     path = tmp_path / "weights.safetensors"
     export_file(model, path, to="safetensors")
     size = getattr(model.config, "image_size", None)
-    if type(model).__name__ == "UNETR":  # its heads are not in the file: 64 wide, as the preset's
-        assert infer_heads(path) == 1
-        return
     loaded, missing = import_file(path, image_size=size)
     assert missing == []
-    assert loaded.config.__class__ is model.config.__class__
-    assert same_weights(model, loaded)
+    # Not in the file: the heads of a UNETR (64 wide, as the preset's), how Primus is trained.
+    unsaid = {"UNETR": {"heads": 1}, "Primus": {"drop_path": 0.2}}.get(type(model).__name__, {})
+    assert loaded.config == dataclasses.replace(model.config, **unsaid)
+    assert g.same_weights(model, loaded)
     assert "complete" in inspect_file(path, image_size=size)[-1]
-
-
-def infer_heads(path):
-    return import_file(path)[0].config.heads
 
 
 def test_wrappers_and_aliases_are_understood():
@@ -135,7 +125,7 @@ def test_wrappers_and_aliases_are_understood():
     assert len(full) - len(shared) == 85
     copy = zeroed(model)
     load_state_dict(copy, {f"module.{k}": v for k, v in full.items()})
-    assert same_weights(model, copy)
+    assert g.same_weights(model, copy)
 
 
 def test_self_supervised_swin_both_ways():
@@ -143,28 +133,23 @@ def test_self_supervised_swin_both_ways():
     tensors = f.to_swinvit(to_state_dict(model))
     assert "module.layers1.0.blocks.0.mlp.fc1.weight" in tensors
     copy = g.swin()
-    copy_before = weights_of(copy)["decoder1.up.kernel"]
+    before = g.arrays(copy)["decoder1.up.kernel"]
     kept = load_state_dict(copy, tensors, allow=lambda k: not k.startswith("swinViT."))
     assert all(not k.startswith("swinViT") for k in kept)
-    for name, value in weights_of(model).items():
+    after = g.arrays(copy)
+    for name, value in g.arrays(model).items():
         if name.startswith("swin."):
-            assert (weights_of(copy)[name] == value).all()
-    assert (weights_of(copy)["decoder1.up.kernel"] == copy_before).all()
+            assert (after[name] == value).all()
+    assert (after["decoder1.up.kernel"] == before).all()
     tensors.pop("module.layers1.0.blocks.0.mlp.fc1.weight")
     with pytest.raises(InputError, match=r"missing swinViT\.layers1"):
         load_state_dict(copy, tensors, allow=lambda k: not k.startswith("swinViT."))
 
 
-def test_another_head_is_replaced_and_named(model):
-    other = SMALL[next(n for n, b in SMALL.items() if type(b()) is type(model))](out_channels=5)
-    if weights_of(model).keys() != weights_of(other).keys():
-        pytest.skip("another variant of the same network")
+@pytest.mark.parametrize("build", SMALL.values(), ids=SMALL)
+def test_another_head_is_replaced_and_named(build):
+    model, other = build(), build(out_channels=5)
     tensors = to_state_dict(model)
-    if any(
-        weights_of(model)[k].shape != v.shape and not k.startswith(("head", "side"))
-        for k, v in weights_of(other).items()
-    ):
-        pytest.skip("another variant of the same network")
     replaced = load_pretrained(other, tensors)
     assert replaced
     assert all(f.is_head(model, key) for key in replaced)
@@ -249,7 +234,7 @@ def test_multi_task_exports_one_task(tmp_path):
 
 def test_classifier_keeps_the_encoder():
     encoder = g.primus()
-    tokens = weights_of(encoder)["blocks.0.attn.q.kernel"]
+    tokens = g.arrays(encoder)["blocks.0.attn.q.kernel"]
     classifier = Classifier(encoder, 2, rngs=nnx.Rngs(0))
-    assert (weights_of(classifier)["encoder.blocks.0.attn.q.kernel"] == tokens).all()
+    assert (g.arrays(classifier)["encoder.blocks.0.attn.q.kernel"] == tokens).all()
     assert not any("head" in name for name in weights_of(classifier))

@@ -22,6 +22,7 @@ from fdif_jax.models import (
 from flax import nnx
 
 from fdif_jax.interop import dynamic, monai, state
+from fdif_jax.model_io import weights_of
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = (ROOT / "tests/goldens/models", ROOT.parent / "shared/goldens/models")
@@ -103,6 +104,17 @@ def with_golden_weights(model):
     }
     state.load(model, table, tensors)
     return model
+
+
+def arrays(model) -> dict[str, np.ndarray]:
+    """Weights by path, on the host: to compare them on the device compiles a program per shape."""
+    return {name: np.asarray(value) for name, value in weights_of(model).items()}
+
+
+def same_weights(a, b) -> bool:
+    """Whether two networks hold the same numbers at the same paths."""
+    ours, theirs = arrays(a), arrays(b)
+    return ours.keys() == theirs.keys() and all((ours[k] == theirs[k]).all() for k in ours)
 
 
 def to_ours(x: np.ndarray) -> jax.Array:

@@ -140,7 +140,7 @@ def test_primus_branches_positions_and_decoder():
     model.eval()
     sine, cosine = rotary_table((4, 4, 6), 72)
     np.testing.assert_allclose(np.concatenate([sine, cosine], -1), z["rope_sincos"], atol=1e-6)
-    maps = model.feature_maps(g.input_of(z))
+    _, maps = forward(model, g.input_of(z))
     block = model.blocks[0]
     attention = block.attn(block.norm1(maps["tokens"]), (4, 4, 6))
     np.testing.assert_allclose(attention, z["feat_attn0"], rtol=0, atol=TOKENS)
