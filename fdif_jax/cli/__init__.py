@@ -12,7 +12,10 @@ from fdif_jax.errors import FdifError
 # name: (module, what --help says); a module holds its command under the name `command`
 COMMANDS = {
     "generate": ("fdif_jax.cli.generate", "Write a labelled data set of synthetic volumes."),
-    "list": ("fdif_jax.cli.listing", "Show primitives, categories, mappers or displacements."),
+    "list": (
+        "fdif_jax.cli.listing",
+        "Show the networks, and the names of primitives, mappers, …",
+    ),
     "validate": ("fdif_jax.cli.validate", "Check a data set by nnU-Net's rules."),
     "render": ("fdif_jax.cli.render", "Render a scene file to image and label."),
     "import": ("fdif_jax.cli.import_", "Turn another tool's weights into a model folder."),

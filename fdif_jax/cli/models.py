@@ -1,4 +1,4 @@
-"""Rows for ``fdif list models``."""
+"""What ``fdif list models`` shows."""
 
 from fdif_jax.models.registry import PRESETS
 
@@ -33,17 +33,15 @@ PARAMETERS: dict[str, int] = {
 }
 
 
-def model_rows() -> list[tuple[str, str, str, str]]:
-    """Header and one row per preset: name, parameters, sizes it takes, memory."""
-    rows = [("name", "parameters", "input sizes", "training step at 96^3 (with --use_checkpoint)")]
-    for preset in PRESETS:
-        plain, light = MEMORY[preset.name]
-        rows.append(
-            (
-                preset.name,
-                f"{PARAMETERS[preset.name]:,}",
-                preset.rule,
-                f"{plain:.1f} GiB ({light:.1f})",
-            )
-        )
-    return rows
+def model_records() -> list[dict[str, str | int | float]]:
+    """One record per preset: name, parameters, sizes it takes, GiB of a training step."""
+    return [
+        {
+            "name": preset.name,
+            "parameters": PARAMETERS[preset.name],
+            "input_sizes": preset.rule,
+            "step_gib": MEMORY[preset.name][0],
+            "step_gib_remat": MEMORY[preset.name][1],
+        }
+        for preset in PRESETS
+    ]

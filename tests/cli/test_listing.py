@@ -1,4 +1,4 @@
-"""`fdif list`: names, ids, aliases; as a table and as JSON."""
+"""`fdif list`: names, ids, aliases, networks; as a table and as JSON."""
 
 import json
 
@@ -36,7 +36,15 @@ def test_mappers_and_displacements(fdif):
     assert "none" in rows
 
 
-@pytest.mark.parametrize("what", ["primitives", "categories", "mappers", "displacements"])
+def test_networks_come_with_numbers_for_programs_and_for_people(fdif):
+    by_name = {row["name"]: row for row in records(fdif, "models")}
+    assert by_name["vnet"]["parameters"] == 45_646_126
+    assert by_name["swin_unetr"]["input_sizes"] == "multiples of 32, not 32x32x32"
+    assert all(row["step_gib_remat"] < row["step_gib"] for row in by_name.values())
+    assert "45,646,126" in fdif("list models").output
+
+
+@pytest.mark.parametrize("what", ["primitives", "categories", "mappers", "displacements", "models"])
 def test_tables_have_a_head_and_a_line_for_each(fdif, what):
     lines = fdif(f"list {what}").output.splitlines()
     assert len(lines) == 1 + len(records(fdif, what))

@@ -5,18 +5,15 @@ import jax.numpy as jnp
 import network_goldens as g
 import numpy as np
 import pytest
-from fdif_jax.models import PRESETS, Classifier, create_model, model_config
+from fdif_jax.models import Classifier
 from fdif_jax.models.norms import BatchNorm, InstanceNorm, standardize
 from fdif_jax.models.registry import (
     config_from,
-    count_parameters,
     family_of,
     training_bytes,
 )
-from fdif_jax.models.resenc import plan_stages, resenc_config_from_plans
 from flax import nnx
 
-from fdif_jax.cli.models import MEMORY, PARAMETERS, model_rows
 from fdif_jax.errors import InputError
 
 # Name, builder, a size that it takes.
@@ -30,51 +27,21 @@ NETWORKS = {
 every = pytest.mark.parametrize(("build", "size"), NETWORKS.values(), ids=NETWORKS)
 
 
+def fast_for(*names):
+    """Every network, in the slow tier all but these: what compiles takes the others too long."""
+    cases = [
+        pytest.param(*case, id=name, marks=() if name in names else pytest.mark.slow)
+        for name, case in NETWORKS.items()
+    ]
+    return pytest.mark.parametrize(("build", "size"), cases)
+
+
 def image(size, batch=1, channels=1):
     x = np.random.default_rng(0).random((batch, *size, channels), np.float32)
     return jnp.asarray(x)
 
 
-@pytest.mark.parametrize(
-    ("name", "classes", "count"),
-    [
-        ("vnet", 14, 45_646_126),
-        ("vnet", 110, 46_042_318),
-        ("vnet", 3, 45_601_906),
-        ("unetr", 14, 92_784_046),
-        ("unetr", 110, 92_785_678),
-        ("swin_unetr", 14, 62_187_296),
-        ("swin_unetr", 110, 62_192_000),
-        ("resenc_l", 14, 102_359_430),
-        ("resenc_l", 110, 102_436_710),
-        ("resenc_l", 3, 102_350_575),
-        ("primus_m", 14, 147_661_030),
-        ("primus_m", 110, 151_141_238),
-    ],
-)
-def test_parameter_counts_at_the_papers_sizes(name, classes, count):
-    assert count_parameters(model_config(name, out_channels=classes)) == count
-
-
-@pytest.mark.parametrize(
-    ("options", "count"),
-    [
-        ({"image_size": (128, 128, 128)}, 149_706_982),
-        ({"image_size": (160, 160, 160)}, 153_080_038),
-    ],
-)
-def test_primus_counts_follow_the_patch(options, count):
-    assert count_parameters(model_config("primus_m", **options)) == count
-
-
-# The compilation of the others takes longer than the fast tier has.
-@pytest.mark.parametrize(
-    ("build", "size"),
-    [
-        pytest.param(*case, id=name, marks=() if name in ("unetr", "primus") else pytest.mark.slow)
-        for name, case in NETWORKS.items()
-    ],
-)
+@fast_for("unetr", "primus")
 def test_batches_and_samples_agree_under_jit(build, size):
     model = g.with_golden_weights(build())
     model.eval()
@@ -86,8 +53,7 @@ def test_batches_and_samples_agree_under_jit(build, size):
     np.testing.assert_allclose(both[1:], run(model, x[1:]), atol=1e-5)
 
 
-@pytest.mark.slow
-@every
+@fast_for("primus")
 def test_bfloat16_decides_alike(build, size):
     full, half = (g.with_golden_weights(build(dtype=d)) for d in ("float32", "bfloat16"))
     run = nnx.jit(lambda m, x: m(x))
@@ -98,8 +64,7 @@ def test_bfloat16_decides_alike(build, size):
     assert float((a.argmax(-1) == b.argmax(-1)).mean()) >= 0.97
 
 
-@pytest.mark.slow
-@every
+@fast_for("primus")
 def test_recomputation_changes_no_gradient(build, size):
     labels = jnp.zeros((1, *size), jnp.int32)
     plain, again = (
@@ -126,11 +91,60 @@ def test_one_head_per_task(build, size):
     assert nnx.eval_shape(lambda m, x: m(x), model, image(size)).shape[-1] == 7
 
 
+@fast_for("primus")
+def test_a_new_head_leaves_the_features_alone(build, size):
+    """The head of one task among several sees what the only head saw."""
+    model = g.with_golden_weights(build())
+    model.eval()
+    run = nnx.jit(lambda m, x: m(x))
+    alone, old = run(model, image(size)), model.head
+    model.replace_head({"shape": 3, "mapper": 2}, rngs=nnx.Rngs(1))
+    model.head["shape"] = old
+    model.eval()
+    np.testing.assert_allclose(run(model, image(size))["shape"], alone, atol=1e-5)
+
+
 @every
 def test_classifier_on_every_encoder(build, size):
     model = Classifier(build(), 5, dropout=0.1, rngs=nnx.Rngs(0))
     model.eval()
-    assert nnx.eval_shape(lambda m, x: m(x), model, image(size, 2)).shape == (2, 5)
+    out = nnx.eval_shape(lambda m, x: m(x), model, image(size, 2))
+    assert (out.shape, out.dtype) == ((2, 5), jnp.float32)
+    gone = [name for name in model.encoder.decoder_parts if hasattr(model.encoder, name)]
+    assert gone == []
+
+
+@fast_for("primus")
+def test_classifier_is_linear_in_the_mean_of_the_encoder(build, size):
+    whole = g.with_golden_weights(build())
+    whole.eval()
+    features = nnx.jit(lambda m, x: m.encode(x))(whole, image(size))
+    model = Classifier(g.with_golden_weights(build()), 5, dropout=0.5, rngs=nnx.Rngs(0))
+    model.eval()
+    mean = np.asarray(features).reshape(-1, features.shape[-1]).mean(0)
+    wanted = mean @ np.asarray(model.linear.kernel[...]) + np.asarray(model.linear.bias[...])
+    found = nnx.jit(lambda m, x: m(x))(model, image(size))
+    np.testing.assert_allclose(found[0], wanted, atol=1e-4)
+
+
+def test_classifier_drops_averaged_features_in_training_alone():
+    class Ones(nnx.Module):
+        encoded_features = 64
+        drop_decoder = staticmethod(lambda: None)
+
+        def encode(self, x):
+            return jnp.ones((1, 2, 2, 2, 64))
+
+    model = Classifier(Ones(), 1, dropout=0.5, rngs=nnx.Rngs(0))
+    first, second = (np.asarray(model(None)) for _ in range(2))
+    assert not np.allclose(first, second)
+    model.eval()
+    np.testing.assert_array_equal(model(None), model(None))
+
+
+def test_a_classifier_without_classes_is_refused():
+    with pytest.raises(InputError, match="num_classes must be at least 1, got 0"):
+        Classifier(g.primus(), 0, rngs=nnx.Rngs(0))
 
 
 @every
@@ -177,95 +191,6 @@ def test_channels_and_axes_are_refused(build, size):
         build()(image(size, channels=2))
     with pytest.raises(InputError, match="takes \\(batch, D, H, W, channels\\)"):
         build()(image(size)[0])
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: g.vnet(3), "must divide 16"),
-        (lambda: g.unetr((40, 32, 32)), "multiples of 16"),
-        (lambda: g.unetr(heads=5), "multiple of heads"),
-        (lambda: g.swin(feature_size=20), "multiple of 12"),
-        (lambda: g.swin(merging="old"), "unknown merging 'old'"),
-        (lambda: g.primus(heads=5), "multiple of 6"),
-        (lambda: create_model("unet", rngs=nnx.Rngs(0)), "did you mean 'unetr'"),
-        (lambda: model_config("vnet", widht=8), "did you mean 'width'"),
-        (lambda: model_config("vnet", dtype="float16"), "float32 or bfloat16"),
-        (lambda: model_config("vnet", out_channels=0), "at least 1"),
-        (lambda: model_config("vnet", plans={}), "describe a ResEnc"),
-        (lambda: create_model("swin_unetr", image_size=(96, 96, 90), rngs=nnx.Rngs(0)), "96x96x96"),
-    ],
-)
-def test_wrong_options_are_refused(make, message):
-    with pytest.raises(InputError, match=message):
-        make()
-
-
-@pytest.mark.parametrize(
-    ("patch", "spacing", "strides", "first_kernel"),
-    [
-        ((160, 192, 160), (1, 1, 1), [(2, 2, 2)] * 5, (3, 3, 3)),
-        ((192, 192, 192), (1.5, 1.5, 1.5), [(2, 2, 2)] * 5, (3, 3, 3)),
-        ((80, 256, 256), (3, 0.76, 0.76), [(1, 2, 2), *[(2, 2, 2)] * 4, (1, 2, 2)], (1, 3, 3)),
-        ((96, 224, 224), (2, 0.71, 0.71), [(1, 2, 2), *[(2, 2, 2)] * 4], (1, 3, 3)),
-        ((96, 96, 96), (1, 1, 1), [(2, 2, 2)] * 4, (3, 3, 3)),
-    ],
-)
-def test_stages_as_nnunet_plans_them(patch, spacing, strides, first_kernel):
-    kernels, found = plan_stages(patch, spacing)
-    assert found == ((1, 1, 1), *strides)
-    assert kernels[0] == first_kernel
-
-
-def plans(**changes):
-    kwargs = {
-        "n_stages": 7,
-        "features_per_stage": [32, 64, 128, 256, 320, 320, 320],
-        "conv_op": "torch.nn.modules.conv.Conv3d",
-        "kernel_sizes": [[1, 3, 3], *[[3, 3, 3]] * 6],
-        "strides": [[1, 1, 1], [1, 2, 2], *[[2, 2, 2]] * 4, [1, 2, 2]],
-        "n_blocks_per_stage": [1, 3, 4, 6, 6, 6, 6],
-        "n_conv_per_stage_decoder": [1] * 6,
-        "conv_bias": True,
-        "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d",
-        "norm_op_kwargs": {"eps": 1e-5, "affine": True},
-        "dropout_op": None,
-        "nonlin": "torch.nn.LeakyReLU",
-        "nonlin_kwargs": {"inplace": True},
-    } | changes
-    name = "dynamic_network_architectures.architectures.unet.ResidualEncoderUNet"
-    architecture = {"network_class_name": name, "arch_kwargs": kwargs}
-    return {
-        "configurations": {
-            "3d_fullres": {"architecture": architecture},
-            "3d_cascade": {"inherits_from": "3d_fullres"},
-        }
-    }
-
-
-def test_resenc_from_a_plans_file():
-    config = model_config("resenc_l", plans=plans(), out_channels=14)
-    assert count_parameters(config) == 141_411_028
-    assert resenc_config_from_plans(plans(), "3d_cascade") == resenc_config_from_plans(plans())
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"norm_op": "torch.nn.BatchNorm3d"}, "norm_op"),
-        ({"dropout_op": "torch.nn.Dropout3d"}, "dropout_op"),
-        ({"conv_op": "torch.nn.Conv2d"}, "only Conv3d"),
-        ({"conv_bias": False}, "conv_bias"),
-    ],
-)
-def test_plans_that_cannot_be_built_are_refused(change, message):
-    with pytest.raises(InputError, match=message):
-        resenc_config_from_plans(plans(**change))
-
-
-def test_plans_without_the_configuration_are_refused():
-    with pytest.raises(InputError, match="there are: 3d_fullres"):
-        resenc_config_from_plans(plans(), "3d_lowres")
 
 
 @pytest.mark.parametrize("activation", ["none", "leaky_relu", "elu"])
@@ -339,26 +264,3 @@ def test_resized_positions_keep_what_they_had():
     np.testing.assert_allclose(
         model.positions[0], np.broadcast_to(np.arange(48.0), (24, 48)), atol=1e-5
     )
-
-
-def test_presets_are_named_once():
-    names = [p.name for p in PRESETS]
-    assert len(set(names)) == len(names)
-    assert all(family_of(p.config) == p.family for p in PRESETS)
-
-
-def test_listed_numbers_cover_every_preset():
-    rows = model_rows()
-    assert [row[0] for row in rows[1:]] == [p.name for p in PRESETS]
-    assert PARAMETERS.keys() == MEMORY.keys() == {p.name for p in PRESETS}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("preset", PRESETS, ids=lambda p: p.name)
-def test_listed_numbers_are_the_computed_ones(preset):
-    assert count_parameters(model_config(preset.name)) == PARAMETERS[preset.name]
-    patched = preset.family == "resenc" or hasattr(preset.config, "image_size")
-    options = {"image_size": (96, 96, 96)} if patched else {}
-    for remat, listed in zip((False, True), MEMORY[preset.name], strict=True):
-        config = model_config(preset.name, remat=remat, **options)
-        assert training_bytes(config, (96, 96, 96)) / 2**30 == pytest.approx(listed, abs=0.051)
