@@ -1,4 +1,4 @@
-"""Every command and every piece of code that README.md shows is run, on small grids."""
+"""Everything that README.md and docs/networks.md show is run, on small grids and networks."""
 
 import re
 import shlex
@@ -6,24 +6,28 @@ import subprocess
 import sys
 from pathlib import Path
 
+import network_goldens as g
 import pytest
 from click.testing import CliRunner
 
 from fdif_jax.cli import cli
+from fdif_jax.interop import export_file
+from fdif_jax.model_io import save_model
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+NETWORKS = (ROOT / "docs/networks.md").read_text()
 SMALL = shlex.split("--D 16 --H 16 --W 16 --num_samples 2 --min_objects 1 --max_objects 3")
 BY_HAND = {"scripts/quickstart", "scripts/test"}
 """Run by other tests, or by what runs the tests."""
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language: str, page: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
 
 
-def commands() -> list[str]:
-    text = "\n".join(blocks("bash")).replace("\\\n", " ")
+def commands(page: str = README) -> list[str]:
+    text = "\n".join(blocks("bash", page)).replace("\\\n", " ")
     lines = (line.split("  #")[0].split("    #")[0].strip() for line in text.splitlines())
     return [line for line in lines if line]
 
@@ -50,6 +54,14 @@ def small(words: list[str]) -> list[str]:
     return [*words, *SMALL, *(["--num_val_samples", "1"] if "--num_val_samples" in words else [])]
 
 
+def provide_network(line: str) -> None:
+    """The folder or file that a command reads, with a small network in it."""
+    if "--model model_best" in line:
+        save_model("model_best", g.unetr())
+    elif "unetr.safetensors" in line:
+        export_file(g.unetr(), Path("unetr.safetensors"), to="safetensors")
+
+
 def with_tier(line: str):
     """A benchmark starts several processes: it belongs into the slow tier."""
     return pytest.param(line, marks=[pytest.mark.slow] if " benchmark " in line else [])
@@ -57,9 +69,14 @@ def with_tier(line: str):
 
 @pytest.mark.parametrize(
     "line",
-    [*(with_tier(line) for line in commands() if line.startswith("fdif ")), *table_rows()],
+    [
+        *(with_tier(line) for line in commands() if line.startswith("fdif ")),
+        *table_rows(),
+        *(line for line in commands(NETWORKS) if line not in commands()),
+    ],
 )
-def test_command_of_the_readme_runs(folder, line):
+def test_command_of_the_pages_runs(folder, line):
+    provide_network(line)
     result = CliRunner().invoke(cli, small(shlex.split(line)[1:]))
     assert result.exit_code == 0, result.output
     if "--out_dir" in line and "--dry_run" not in line:
@@ -80,14 +97,34 @@ def test_pages_that_are_named_exist():
         assert (ROOT / name).is_file(), name
 
 
+def printed(code: str) -> list[str]:
+    """What a snippet prints, line by line."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=900
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
 @pytest.mark.slow
 def test_python_of_the_readme_runs(folder):
     code = next(code for code in blocks("python") if "stream(" in code)
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=600
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split("\n")[0] == "(2, 96, 96, 96) (2, 96, 96, 96)"
+    assert printed(code)[0] == "(2, 96, 96, 96) (2, 96, 96, 96)"
+
+
+def test_every_snippet_of_the_readme_is_run():
+    known = ("stream(", "catalog = (", "create_model(")
+    assert [sum(mark in code for mark in known) for code in blocks("python")] == [1, 1, 1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [README, NETWORKS], ids=["README.md", "docs/networks.md"])
+def test_python_of_the_networks_prints_what_it_says(folder, page):
+    snippets = blocks("python", page)
+    if page is README:
+        snippets = [code for code in snippets if "create_model(" in code]
+    code = "\n".join(snippets)
+    assert printed(code) == re.findall(r"^print\(.*\)  # (\([^)]*\))", code, re.MULTILINE)
 
 
 @pytest.mark.slow

@@ -7,11 +7,7 @@ import numpy as np
 import pytest
 from fdif_jax.models import Classifier
 from fdif_jax.models.norms import BatchNorm, InstanceNorm, standardize
-from fdif_jax.models.registry import (
-    config_from,
-    family_of,
-    training_bytes,
-)
+from fdif_jax.models.registry import config_from, family_of, training_bytes
 from flax import nnx
 
 from fdif_jax.errors import InputError
