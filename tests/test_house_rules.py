@@ -135,8 +135,8 @@ def test_the_rules_let_pass_what_keeps_them(part, source):
     assert list(violations(source, part)) == []
 
 
-def test_helpers_of_tests_are_told_apart_by_their_names():
-    """Tests import helpers by their bare names: each may mean one file only."""
+def test_modules_beside_tests_are_told_apart_by_their_names():
+    """Tests import them by their bare names: each may mean one file only."""
     files = [path for path in (ROOT / "tests").rglob("*.py") if path.stem != "conftest"]
     names = [path.stem for path in files]
     assert sorted(set(names)) == sorted(names)
