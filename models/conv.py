@@ -21,17 +21,15 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
+from fdif_jax.models import winograd
+from fdif_jax.models.winograd import largest_divisor
 from jax import Array, lax
 
 _DIMS_3D = ("NDHWC", "DHWIO", "NDHWC")
 _DIMS_2D = ("NHWC", "HWIO", "NHWC")
-_SLAB_BYTES = 3 * 2**20  # input and output of a slab of planes: about one core's L2 cache
-_SMALL_BYTES = 2**20  # a whole volume below this is not worth a loop
-_PLANE_ROWS = 2048  # rows of one matrix product of the weight gradient
-_LANES = 16  # output channels are padded to a multiple: 14 took longer than 32 do
-_FEW_CHANNELS = 4  # up to here the depth taps are folded into the channels
-_TINY_VOXELS = 5**3  # up to here the kernel is larger than the map: one product over columns
-_SMALL_VOXELS = 12**3  # up to here the weight gradient takes one product per tap
+_FEW_CHANNELS = 4  # up to here depth taps and channels are one axis
+_SHIFTED_ROWS = 8192  # voxels of a slab whose shifted copies stay in the cache
+_TINY_VOXELS = 6**3  # up to here the kernel is larger than the map: one product over columns
 
 Shape3 = tuple[int, int, int]
 
@@ -152,33 +150,6 @@ def strided_by_taps(x: Array, kernel: Array, stride: Shape3) -> Array:
     return total.reshape(n, planes, *total.shape[1:])  # type: ignore[union-attr]
 
 
-def by_planes(x: Array, kernel: Array) -> Array:
-    """``conv`` with stride 1: depth taps of 2-D convolutions, a slab of planes at a time."""
-    n, depth, h, w, i = x.shape
-    k, *_, o = kernel.shape
-    pad = (k - 1) // 2
-    if i <= _FEW_CHANNELS:
-        return _by_folded_taps(x, kernel)
-    plane_bytes = h * w * (i + o) * x.dtype.itemsize
-    slab = depth
-    if n * depth * plane_bytes > _SMALL_BYTES:
-        slab = _largest_divisor(depth, max(1, _SLAB_BYTES // plane_bytes))
-    slabs = depth // slab
-    wide = jnp.pad(kernel, ((0, 0),) * 4 + ((0, -o % _LANES),))
-
-    def one_slab(index: Array) -> Array:
-        part = _planes(x, index // slabs, (index % slabs) * slab - pad, slab + k - 1)
-        return sum(_conv2d(part[tap : tap + slab], wide[tap]) for tap in range(k))[..., :o]
-
-    if slab + k - 1 > depth:
-        padded = jnp.pad(x, ((0, 0), (pad, pad), (0, 0), (0, 0), (0, 0)))
-        parts = [padded[:, tap : tap + depth].reshape(n * depth, h, w, i) for tap in range(k)]
-        out = sum(_conv2d(part, wide[tap]) for tap, part in enumerate(parts))[..., :o]
-    else:
-        out = lax.map(one_slab, jnp.arange(n * slabs))
-    return out.reshape(n, depth, h, w, o)
-
-
 def by_columns(x: Array, kernel: Array) -> Array:
     """``conv`` with stride 1 as one product: every voxel's neighbourhood is a row."""
     size = kernel.shape[:3]
@@ -194,59 +165,47 @@ def kernel_gradient_by_columns(x: Array, grad: Array, size: Shape3) -> Array:
     )
 
 
-def kernel_gradient_by_planes(x: Array, grad: Array, size: Shape3) -> Array:
-    """Gradient of stride-1 ``conv`` with respect to its kernel, (kD, kH, kW, I, O).
+def input_gradient_by_columns(grad: Array, kernel: Array) -> Array:
+    """Gradient of ``conv`` with respect to its input as one product and a sum of its rows."""
+    *size, i, o = kernel.shape
+    rows = lax.dot_general(grad, kernel.reshape(-1, o), (((4,), (1,)), ((), ())))
+    shape = jax.ShapeDtypeStruct((*grad.shape[:4], i), rows.dtype)
+    (dx,) = jax.linear_transpose(lambda x: _neighbourhoods(x, size), shape)(rows)
+    return dx
 
-    Planes are padded and flattened to rows, so that a tap (b, c) within the plane is a shift of
-    the rows. The ``kD`` planes of ``grad`` that meet one plane of ``x`` stand side by side: one
-    product per in-plane tap gives the gradients of all depth taps.
+
+def by_folded_taps(x: Array, kernel: Array) -> Array:
+    """``conv`` with stride 1 as one 2-D convolution whose channels are (depth tap, channel)."""
+    (k, kh, kw, i, o), (n, depth, h, w, _) = kernel.shape, x.shape
+    padded = jnp.pad(x, ((0, 0), ((k - 1) // 2,) * 2, (0, 0), (0, 0), (0, 0)))
+    folded = jnp.concatenate([padded[:, tap : tap + depth] for tap in range(k)], axis=-1)
+    flat = kernel.transpose(1, 2, 0, 3, 4).reshape(kh, kw, k * i, o)
+    return _conv2d(folded.reshape(n * depth, h, w, k * i), flat).reshape(n, depth, h, w, o)
+
+
+def kernel_gradient_by_shifts(x: Array, grad: Array, size: Shape3) -> Array:
+    """Gradient of ``conv`` with respect to its kernel, for few input channels.
+
+    With channels in front, every tap of the kernel is a row: a shifted copy of whole lines. One
+    product of all rows with a slab of the output gradient gives all taps.
     """
     (kd, kh, kw), (n, depth, h, w, i), o = size, x.shape, grad.shape[-1]
-    hp, wp = h + kh - 1, w + kw - 1
-    slab = _largest_divisor(depth, max(1, _PLANE_ROWS // (hp * wp)))
-    if slab + kd - 1 > depth:
-        return kernel_gradient_by_taps(x, grad, size)
-    slabs = depth // slab
-    before = ((0, 0), ((kh - 1) // 2, kh // 2), ((kw - 1) // 2, kw // 2), (0, 0))
-    behind = ((0, 0), (0, kh - 1), (0, kw - 1), (0, 0))
-    rows = slab * hp * wp
-    length = rows - (kh - 1) * wp - (kw - 1)  # beyond this the gradient's rows are padding
+    slab = largest_divisor(depth, _SHIFTED_ROWS // (h * w))
+    pads = [(0, 0), (0, 0), *(((k - 1) // 2,) * 2 for k in size)]
+    padded = jnp.pad(x.transpose(0, 4, 1, 2, 3), pads)
+    parts = grad.reshape(-1, slab * h * w, o)
 
     def add_slab(total: Array, index: Array) -> tuple[Array, None]:
-        item, first = index // slabs, (index % slabs) * slab
-        xs = lax.dynamic_slice(x, (item, first, 0, 0, 0), (1, slab, h, w, i))[0]
-        xs = jnp.pad(xs, before).reshape(rows, i)
-        # Depth tap a joins plane d of x with plane d + (kd - 1) / 2 - a of the gradient.
-        gs = jnp.pad(_planes(grad, item, first - kd // 2, slab + kd - 1), behind)
-        shifts = [gs[kd - 1 - a : kd - 1 - a + slab].reshape(rows, o) for a in range(kd)]
-        side_by_side = jnp.concatenate(shifts, axis=-1)[:length]
+        start = (index // (depth // slab), 0, index % (depth // slab) * slab, 0, 0)
+        extent = (1, i, slab + kd - 1, h + kh - 1, w + kw - 1)
+        part = lax.dynamic_slice(padded, start, extent)[0]
+        shifts = [part[:, a : a + slab, b : b + h, c : c + w] for a, b, c in np.ndindex(size)]
+        rows = jnp.concatenate(shifts).reshape(-1, slab * h * w)
+        return total + jnp.matmul(rows, parts[index], preferred_element_type=jnp.float32), None
 
-        def one_tap(tap: Array) -> Array:
-            shifted = lax.dynamic_slice_in_dim(xs, (tap // kw) * wp + tap % kw, length)
-            return _rows_product(shifted, side_by_side)
-
-        # A loop, not kh * kw products in the program's text: it compiles that much faster.
-        return total + lax.map(one_tap, jnp.arange(kh * kw)), None
-
-    zero = jnp.zeros((kh * kw, i, kd * o), jnp.float32)
-    total, _ = lax.scan(add_slab, zero, jnp.arange(n * slabs))
-    return total.reshape(kh, kw, i, kd, o).transpose(3, 0, 1, 2, 4)
-
-
-def kernel_gradient_by_taps(x: Array, grad: Array, size: Shape3) -> Array:
-    """The same gradient for small volumes: one product per tap over all voxels."""
-    front = [(s - 1) // 2 for s in size]
-    pads = [(f, s - 1 - f) for s, f in zip(size, front, strict=True)]
-    padded = jnp.pad(x, ((0, 0), *pads, (0, 0)))
-    rows = grad.reshape(-1, grad.shape[-1])
-
-    def one_tap(tap: Array) -> Array:
-        start = (0, tap // (size[1] * size[2]), tap // size[2] % size[1], tap % size[2], 0)
-        shifted = lax.dynamic_slice(padded, start, x.shape)
-        return _rows_product(shifted.reshape(-1, x.shape[-1]), rows)
-
-    taps = lax.map(one_tap, jnp.arange(math.prod(size)))
-    return taps.reshape(*size, x.shape[-1], grad.shape[-1])
+    zero = jnp.zeros((math.prod(size) * i, o), jnp.float32)
+    total, _ = lax.scan(add_slab, zero, jnp.arange(len(parts)))
+    return total.reshape(*size, i, o)
 
 
 @jax.custom_vjp
@@ -264,7 +223,7 @@ def _unit_stride_backward(saved: tuple[Array, Array], grad: Array) -> tuple[Arra
         grad,
         kernel,
         cpu=_input_gradient_on_cpu,
-        default=lambda g, k: native(g, _mirrored(k)),
+        default=lambda g, k: native(g, mirrored(k)),
     )
     dk = lax.platform_dependent(
         x,
@@ -278,35 +237,37 @@ def _unit_stride_backward(saved: tuple[Array, Array], grad: Array) -> tuple[Arra
 _unit_stride.defvjp(_unit_stride_forward, _unit_stride_backward)
 
 
-def _kernel_gradient_on_cpu(x: Array, grad: Array, size: Shape3) -> Array:
-    if math.prod(x.shape[:4]) <= _TINY_VOXELS:
-        return kernel_gradient_by_columns(x, grad, size)
-    if x.shape[-1] <= _FEW_CHANNELS:
-        return _native_kernel_gradient(x, grad, size, by_planes)
-    if math.prod(x.shape[1:4]) <= _SMALL_VOXELS:
-        return kernel_gradient_by_taps(x, grad, size)
-    return kernel_gradient_by_planes(x, grad, size)
-
-
 def _conv_on_cpu(x: Array, kernel: Array) -> Array:
-    if math.prod(x.shape[:4]) <= _TINY_VOXELS:
+    if math.prod(x.shape[1:4]) <= _TINY_VOXELS:
         return by_columns(x, kernel)
-    return by_planes(x, kernel)
+    if x.shape[-1] <= _FEW_CHANNELS:
+        return by_folded_taps(x, kernel)
+    return winograd.conv(x, kernel)
 
 
 def _input_gradient_on_cpu(grad: Array, kernel: Array) -> Array:
-    if math.prod(grad.shape[:4]) <= _TINY_VOXELS:
-        return by_columns(grad, _mirrored(kernel))
-    return by_planes(grad, _mirrored(kernel))
+    if math.prod(grad.shape[1:4]) <= _TINY_VOXELS:
+        return input_gradient_by_columns(grad, kernel)
+    if grad.shape[-1] <= _FEW_CHANNELS:
+        return by_folded_taps(grad, mirrored(kernel))
+    return winograd.input_gradient(grad, kernel)
 
 
-def _mirrored(kernel: Array) -> Array:
+def _kernel_gradient_on_cpu(x: Array, grad: Array, size: Shape3) -> Array:
+    if math.prod(x.shape[1:4]) <= _TINY_VOXELS:
+        return kernel_gradient_by_columns(x, grad, size)
+    if x.shape[-1] <= _FEW_CHANNELS:
+        return kernel_gradient_by_shifts(x, grad, size)
+    return winograd.kernel_gradient(x, grad, size)
+
+
+def mirrored(kernel: Array) -> Array:
     return kernel[::-1, ::-1, ::-1].swapaxes(3, 4)
 
 
-def _native_kernel_gradient(x: Array, grad: Array, size: Shape3, form=native) -> Array:
+def _native_kernel_gradient(x: Array, grad: Array, size: Shape3) -> Array:
     shape = jax.ShapeDtypeStruct((*size, x.shape[-1], grad.shape[-1]), x.dtype)
-    (dk,) = jax.linear_transpose(lambda k: form(x, k), shape)(grad)
+    (dk,) = jax.linear_transpose(lambda k: native(x, k), shape)(grad)
     return dk.astype(jnp.float32)
 
 
@@ -320,29 +281,6 @@ def _neighbourhoods(x: Array, size: Shape3) -> Array:
     return rows.reshape(b, *extent, math.prod(size) * c)
 
 
-def _by_folded_taps(x: Array, kernel: Array) -> Array:
-    """One 2-D convolution whose channels are (depth tap, channel), for very few channels."""
-    (k, kh, kw, i, o), (n, depth, h, w, _) = kernel.shape, x.shape
-    padded = jnp.pad(x, ((0, 0), ((k - 1) // 2,) * 2, (0, 0), (0, 0), (0, 0)))
-    folded = jnp.concatenate([padded[:, tap : tap + depth] for tap in range(k)], axis=-1)
-    flat = kernel.transpose(1, 2, 0, 3, 4).reshape(kh, kw, k * i, o)
-    return _conv2d(folded.reshape(n * depth, h, w, k * i), flat).reshape(n, depth, h, w, o)
-
-
-def _planes(x: Array, item: Array, first: Array, count: int) -> Array:
-    """Planes ``first`` to ``first + count`` of one sample, zeros beyond the volume.
-
-    Padding the volume beforehand would copy it, and XLA would compute whatever made it anew for
-    every program that pads it.
-    """
-    _, depth, *plane = x.shape
-    inside = jnp.clip(first, 0, depth - count)
-    part = lax.dynamic_slice(x, (item, inside, 0, 0, 0), (1, count, *plane))[0]
-    room = jnp.zeros((3 * count, *plane), x.dtype)
-    room = lax.dynamic_update_slice(room, part, (count + inside - first, 0, 0, 0))
-    return room[count : 2 * count]
-
-
 def _conv2d(x: Array, kernel: Array, stride: tuple[int, ...] = (1, 1)) -> Array:
     padding = [((k - 1) // 2,) * 2 for k in kernel.shape[:2]]
     return lax.conv_general_dilated(x, kernel, stride, padding, dimension_numbers=_DIMS_2D)
@@ -352,6 +290,3 @@ def _rows_product(x: Array, grad: Array) -> Array:
     """``x.T @ grad`` with a float32 result."""
     return lax.dot_general(x, grad, (((0,), (0,)), ((), ())), preferred_element_type=jnp.float32)
 
-
-def _largest_divisor(n: int, limit: int) -> int:
-    return next(d for d in range(min(n, limit), 0, -1) if n % d == 0)
