@@ -4,19 +4,24 @@ The backward pass keeps the input, one mean and one deviation per channel, and c
 again; automatic differentiation would keep several tensors of the input's size.
 """
 
+import math
+from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from fdif_jax.models.winograd import largest_divisor
 from flax import nnx
 from jax import Array, lax
 
 Activation = Literal["none", "leaky_relu", "elu"]
+Terms = Callable[..., tuple[Array, ...]]
 
 EPSILON = 1e-5  # of every norm here but Primus' decoder
 LEAKY_SLOPE = 0.01
+_SLAB = 2**18  # numbers of a map that are summed at a time: they stay in the cache
 _SPACE = (1, 2, 3)
 _BATCH_AND_SPACE = (0, 1, 2, 3)
 
@@ -125,13 +130,21 @@ def standardize(
 ) -> tuple[Array, Array, Array]:
     """``activation(scale * (x - mean) / std + bias)`` with the mean and variance over ``axes``.
 
+    Args:
+      x: (B, D, H, W, C).
+      scale: (C,), or None for 1.
+      bias: (C,), or None for 0.
+      axes: space, or batch and space.
+      activation: applied to the result.
+
     Returns:
       the result in the dtype of ``x``; mean and biased variance, float32, without gradients.
     """
-    y = x.astype(jnp.float32)
-    mean = y.mean(axes, keepdims=True)
-    var = jnp.square(y - mean).mean(axes, keepdims=True)
-    y = _affine((y - mean) * lax.rsqrt(var + EPSILON), scale, bias)
+    n = math.prod(x.shape[a] for a in axes)
+    mean = x.astype(jnp.float32).mean(axes, keepdims=True)
+    squares = _sums(lambda y, mean: (jnp.square(y.astype(jnp.float32) - mean),), (x,), (mean,))[0]
+    var = _over(squares, axes) / n
+    y = _affine((x.astype(jnp.float32) - mean) * lax.rsqrt(var + EPSILON), scale, bias)
     return activate(y, activation).astype(x.dtype), mean, var
 
 
@@ -144,20 +157,70 @@ def _standardize_forward(
 
 def _standardize_backward(axes: tuple[int, ...], activation: Activation, saved, grads):
     x, scale, bias, mean, var = saved
+    n = math.prod(x.shape[a] for a in axes)
     inverse = lax.rsqrt(var + EPSILON)
-    unit = (x.astype(jnp.float32) - mean) * inverse
-    g = grads[0].astype(jnp.float32)
-    if activation != "none":
-        g = g * _slope(_affine(unit, scale, bias), activation)
-    dbias = None if bias is None else g.sum(_BATCH_AND_SPACE)
-    dscale = None if scale is None else (g * unit).sum(_BATCH_AND_SPACE)
-    g = g if scale is None else g * scale
-    along = (g * unit).mean(axes, keepdims=True)
-    dx = inverse * (g - g.mean(axes, keepdims=True) - unit * along)
+
+    def inner(x, grad, mean, inverse):
+        """Gradient in front of the activation, and the standardized input."""
+        unit = (x.astype(jnp.float32) - mean) * inverse
+        g = grad.astype(jnp.float32)
+        if activation != "none":
+            g = g * _slope(_affine(unit, scale, bias), activation)
+        return g, unit
+
+    def terms(x, grad, mean, inverse):
+        g, unit = inner(x, grad, mean, inverse)
+        return g, g * unit
+
+    plain, along = _sums(terms, (x, grads[0]), (mean, inverse))
+    g, unit = inner(x, grads[0], mean, inverse)
+    dx = inverse * (g - _over(plain, axes) / n - unit * (_over(along, axes) / n))
+    dx = dx if scale is None else dx * scale
+    dscale = None if scale is None else _over(along, _BATCH_AND_SPACE).reshape(-1)
+    dbias = None if bias is None else _over(plain, _BATCH_AND_SPACE).reshape(-1)
     return dx.astype(x.dtype), dscale, dbias
 
 
 standardize.defvjp(_standardize_forward, _standardize_backward)
+
+
+def _sums(terms: Terms, maps: tuple[Array, ...], constants: tuple[Array, ...]) -> list[Array]:
+    """Sums over space of ``terms(*maps, *constants)``, each (B, 1, 1, 1, C).
+
+    On a CPU a few planes at a time: XLA writes what it sums to memory first, and new memory of a
+    map's size takes longer than the sums.
+    """
+    return lax.platform_dependent(
+        maps,
+        constants,
+        cpu=partial(_sums_by_planes, terms),
+        default=lambda maps, constants: [
+            term.sum(_SPACE, keepdims=True) for term in terms(*maps, *constants)
+        ],
+    )
+
+
+def _sums_by_planes(
+    terms: Terms, maps: tuple[Array, ...], constants: tuple[Array, ...]
+) -> list[Array]:
+    depth = maps[0].shape[1]
+    planes = largest_divisor(depth, _SLAB * depth // maps[0].size)
+
+    def one(totals: list[Array], index: Array) -> tuple[list[Array], None]:
+        parts = [lax.dynamic_slice_in_dim(m, index * planes, planes, axis=1) for m in maps]
+        found = terms(*parts, *constants)
+        return [t + f.sum(_SPACE, keepdims=True) for t, f in zip(totals, found, strict=True)], None
+
+    shapes = jax.eval_shape(terms, *maps, *constants)
+    zeros = [jnp.zeros((s.shape[0], 1, 1, 1, s.shape[-1]), s.dtype) for s in shapes]
+    if planes == depth:
+        return one(zeros, jnp.int32(0))[0]
+    return lax.scan(one, zeros, jnp.arange(depth // planes))[0]
+
+
+def _over(sums: Array, axes: tuple[int, ...]) -> Array:
+    """Sums over space, also over the batch where it is among ``axes``."""
+    return sums.sum(0, keepdims=True) if 0 in axes else sums
 
 
 def _affine(x: Array, scale: Array | None, bias: Array | None) -> Array:
