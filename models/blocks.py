@@ -6,6 +6,7 @@ Attribute names are the keys of the tables in interop: renaming one changes save
 import jax.numpy as jnp
 from fdif_jax.models.layers import Conv, ConvTranspose
 from fdif_jax.models.norms import InstanceNorm, activate
+from fdif_jax.models.recompute import recomputed
 from flax import nnx
 from jax import Array
 from jax.typing import DTypeLike
@@ -41,7 +42,8 @@ class ResidualBlock(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         """(B, D, H, W, in_features) to (B, D, H, W, out_features)."""
-        y = self.norm2(self.conv2(self.norm1(self.conv1(x))))
+        y = recomputed(_normalised, (self.norm1, self.conv2), self.conv1(x))
+        y = self.norm2(y)
         skip = x.astype(y.dtype)
         if self.conv3 is not None and self.norm3 is not None:
             skip = self.norm3(self.conv3(x))
@@ -113,3 +115,8 @@ class ProjectionUp(nnx.Module):
         for up, block in zip(self.ups, self.blocks, strict=True):
             x = block(up(x))
         return x
+
+
+def _normalised(modules: tuple[InstanceNorm, Conv], x: Array) -> Array:
+    norm, conv = modules
+    return conv(norm(x))

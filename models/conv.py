@@ -3,11 +3,10 @@
 XLA's own 3-D convolution is the right call on GPU and TPU. On a CPU it is 3 to 10 times slower
 than the machine allows, its gradients more so; there the same numbers come from
 
-- forward and input gradient: a sum over the depth taps of 2-D convolutions, a slab of planes at
-  a time so that the partial sums stay in the cache;
-- weight gradient: per plane, one matrix product for each tap in the plane, between the shifted
-  rows of ``x`` and all depth shifts of the output gradient side by side (few copies, wide
-  products);
+- stride 1: plane convolutions, fewer of them than the kernel has taps (``winograd``), its
+  gradients alike;
+- of one to four channels: one 2-D convolution whose channels are (depth tap, channel), and a
+  kernel gradient by products of shifted copies;
 - on the smallest maps, where the kernel is the larger operand: one product over columns;
 - stride equal to the kernel, and its transpose: a reshape and one matrix product.
 
@@ -189,7 +188,7 @@ def kernel_gradient_by_shifts(x: Array, grad: Array, size: Shape3) -> Array:
     With channels in front, every tap of the kernel is a row: a shifted copy of whole lines. One
     product of all rows with a slab of the output gradient gives all taps.
     """
-    (kd, kh, kw), (n, depth, h, w, i), o = size, x.shape, grad.shape[-1]
+    (kd, kh, kw), (_, depth, h, w, i), o = size, x.shape, grad.shape[-1]
     slab = largest_divisor(depth, _SHIFTED_ROWS // (h * w))
     pads = [(0, 0), (0, 0), *(((k - 1) // 2,) * 2 for k in size)]
     padded = jnp.pad(x.transpose(0, 4, 1, 2, 3), pads)
@@ -262,6 +261,7 @@ def _kernel_gradient_on_cpu(x: Array, grad: Array, size: Shape3) -> Array:
 
 
 def mirrored(kernel: Array) -> Array:
+    """The kernel of the input's gradient, (kD, kH, kW, O, I)."""
     return kernel[::-1, ::-1, ::-1].swapaxes(3, 4)
 
 
@@ -289,4 +289,3 @@ def _conv2d(x: Array, kernel: Array, stride: tuple[int, ...] = (1, 1)) -> Array:
 def _rows_product(x: Array, grad: Array) -> Array:
     """``x.T @ grad`` with a float32 result."""
     return lax.dot_general(x, grad, (((0,), (0,)), ((), ())), preferred_element_type=jnp.float32)
-

@@ -158,12 +158,5 @@ def per_axis(size: int | Shape3) -> Shape3:
     return (size, size, size) if isinstance(size, int) else tuple(size)  # type: ignore[return-value]
 
 
-def apply(module: nnx.Module, *inputs: Array, remat: bool = False) -> Array:
-    """``module(*inputs)``; with ``remat`` its inner values are computed again for the gradient."""
-    if not remat:
-        return module(*inputs)  # type: ignore[operator]
-    return nnx.remat(lambda m, *a: m(*a))(module, *inputs)
-
-
 def _add_bias(y: Array, bias: nnx.Param | None) -> Array:
     return y if bias is None else y + bias[...].astype(y.dtype)

@@ -15,6 +15,7 @@ from fdif_jax.models import heads
 from fdif_jax.models.conv import Shape3
 from fdif_jax.models.layers import Conv, ConvTranspose, Linear, he_normal, normal
 from fdif_jax.models.norms import LayerNorm, constant
+from fdif_jax.models.recompute import recomputed
 from fdif_jax.models.sizes import check_exact, check_input, check_multiple
 from fdif_jax.models.vit import light_attention, resized_positions
 from flax import nnx
@@ -110,7 +111,7 @@ class GatedMlp(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         """(B, L, E) to the same."""
-        return self.out(self.norm(jax.nn.silu(self.gate(x)) * self.value(x)))
+        return recomputed(_gated, (self.norm, self.out), self.gate(x), self.value(x))
 
 
 class EvaBlock(nnx.Module):
@@ -247,10 +248,15 @@ class Primus(nnx.Module):
         y = self.patches(x)
         y = y.reshape(y.shape[0], -1, y.shape[-1])
         hidden = [y + self.positions[...].astype(y.dtype)]
-        run = _run_block_again if self.config.remat else _run_block
         for block in self.blocks:
-            hidden.append(run(block, hidden[-1], _grid(self.config.image_size)))
+            hidden.append(self._run(block, hidden[-1]))
         return hidden
+
+    def _run(self, block: EvaBlock, x: Array) -> Array:
+        grid = _grid(self.config.image_size)
+        if self.config.remat:
+            return recomputed(lambda block, x: block(x, grid), block, x)
+        return block(x, grid)
 
     def _as_grid(self, tokens: Array) -> Array:
         return tokens.reshape(-1, *_grid(self.config.image_size), tokens.shape[-1])
@@ -275,12 +281,9 @@ def decoder_widths(features: int, out_features: int) -> tuple[int, int]:
     return first, second
 
 
-def _run_block(block: EvaBlock, x: Array, grid: tuple[int, ...]) -> Array:
-    return block(x, grid)
-
-
-def _run_block_again(block: EvaBlock, x: Array, grid: tuple[int, ...]) -> Array:
-    return nnx.remat(lambda m, y: m(y, grid))(block, x)
+def _gated(modules: tuple[LayerNorm, Linear], gate: Array, value: Array) -> Array:
+    norm, out = modules
+    return out(norm(jax.nn.silu(gate) * value))
 
 
 def _start(module: Conv | ConvTranspose, rngs: nnx.Rngs) -> None:

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 import jax.numpy as jnp
 from fdif_jax.models import heads
 from fdif_jax.models.conv import Shape3
-from fdif_jax.models.layers import Conv, ConvTranspose, apply, he_normal
+from fdif_jax.models.layers import Conv, ConvTranspose, he_normal
 from fdif_jax.models.norms import InstanceNorm, activate, constant
+from fdif_jax.models.recompute import apply
 from fdif_jax.models.sizes import check_input, check_multiple
 from flax import nnx
 from jax import Array

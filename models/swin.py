@@ -4,8 +4,9 @@ from typing import Literal, get_args
 
 import jax.numpy as jnp
 from fdif_jax.models.blocks import ResidualBlock
-from fdif_jax.models.layers import Conv, Linear, apply, normal
+from fdif_jax.models.layers import Conv, Linear, normal
 from fdif_jax.models.norms import LayerNorm
+from fdif_jax.models.recompute import apply
 from fdif_jax.models.vit import Mlp, split_heads
 from fdif_jax.models.windows import Windows, position_bias, window_attention
 from flax import nnx

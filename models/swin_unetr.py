@@ -10,8 +10,9 @@ from collections.abc import Mapping
 import jax.numpy as jnp
 from fdif_jax.models import heads
 from fdif_jax.models.blocks import ResidualBlock, UpBlock
-from fdif_jax.models.layers import Conv, apply
+from fdif_jax.models.layers import Conv
 from fdif_jax.models.norms import layer_norm
+from fdif_jax.models.recompute import apply
 from fdif_jax.models.sizes import check_input, check_multiple
 from fdif_jax.models.swin import Merging, SwinEncoder
 from flax import nnx

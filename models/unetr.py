@@ -12,8 +12,9 @@ import jax.numpy as jnp
 from fdif_jax.models import heads
 from fdif_jax.models.blocks import ProjectionUp, ResidualBlock, UpBlock
 from fdif_jax.models.conv import Shape3
-from fdif_jax.models.layers import Conv, apply, normal
+from fdif_jax.models.layers import Conv, normal
 from fdif_jax.models.norms import LayerNorm
+from fdif_jax.models.recompute import apply
 from fdif_jax.models.sizes import check_exact, check_input, check_multiple
 from fdif_jax.models.vit import TransformerBlock, resized_positions
 from flax import nnx

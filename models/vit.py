@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from fdif_jax.models.layers import Linear
 from fdif_jax.models.norms import LayerNorm
+from fdif_jax.models.recompute import keep_inputs, recomputed
 from flax import nnx
 from jax import Array
 from jax.typing import DTypeLike
@@ -30,7 +31,14 @@ def attention(q: Array, k: Array, v: Array, bias: Array | None = None) -> Array:
 
 # The same, with scores that are made again for the gradient: kept, they would be the largest
 # tensors of UNETR and Primus (143 MB a block at 1728 tokens and 12 heads, several times).
-light_attention = jax.checkpoint(attention)
+def light_attention(q: Array, k: Array, v: Array) -> Array:
+    """``attention`` that keeps only its operands."""
+    return keep_inputs(lambda _, *qkv: attention(*qkv), (), q, k, v)
+
+
+def gelu(x: Array) -> Array:
+    """The exact GELU, by the error function."""
+    return jax.nn.gelu(x, approximate=False)
 
 
 def split_heads(packed: Array, heads: int) -> tuple[Array, Array, Array]:
@@ -75,7 +83,8 @@ class Mlp(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         """(..., features) to the same."""
-        return self.linear2(jax.nn.gelu(self.linear1(x), approximate=False))
+        hidden = self.linear1(x)
+        return recomputed(lambda linear, x: linear(gelu(x)), self.linear2, hidden)
 
 
 class TransformerBlock(nnx.Module):

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 
 import jax.numpy as jnp
 from fdif_jax.models import heads
-from fdif_jax.models.layers import Conv, ConvTranspose, apply
+from fdif_jax.models.layers import Conv, ConvTranspose
 from fdif_jax.models.norms import BatchNorm, activate
+from fdif_jax.models.recompute import apply
 from fdif_jax.models.sizes import check_input, check_multiple
 from flax import nnx
 from jax import Array

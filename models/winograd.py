@@ -66,11 +66,12 @@ def transform(tile: int, taps: int) -> Transform:
     if tile == 1:
         return Transform(_floats(np.eye(taps)), _floats(np.eye(taps)), ((1.0,),) * taps)
     finite = _POINTS[: tile + taps - 2]
+    others = [[q for q in finite if q != p] for p in finite]
     kernel = [
-        [p**k / math.prod((p - q for q in finite if q != p), start=Fraction(1)) for k in range(taps)]
-        for p in finite
+        [p**k / math.prod((p - q for q in rest), start=Fraction(1)) for k in range(taps)]
+        for p, rest in zip(finite, others, strict=True)
     ]
-    rows = [_product_of_roots([q for q in finite if q != p]) + [Fraction(0)] for p in finite]
+    rows = [[*_product_of_roots(rest), Fraction(0)] for rest in others]
     return Transform(
         _floats([*rows, _product_of_roots(finite)]),
         _floats([*kernel, [Fraction(0)] * (taps - 1) + [Fraction(1)]]),

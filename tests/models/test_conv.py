@@ -50,8 +50,9 @@ def both(form, x, kernel):
 
 @pytest.mark.parametrize(("size", "kernel", "i", "o"), CASES)
 def test_conv_equals_native(size, kernel, i, o, monkeypatch):
-    monkeypatch.setattr(c, "_SLAB_BYTES", 2**14)  # several slabs at these sizes
-    monkeypatch.setattr(c, "_SMALL_BYTES", 2**12)
+    monkeypatch.setattr(c.winograd, "_ROWS", 1024)  # several slabs at these sizes
+    monkeypatch.setattr(c.winograd, "_GRADIENT_ROWS", 1024)
+    monkeypatch.setattr(c, "_SHIFTED_ROWS", 1024)
     x, k = tensors(size, kernel, i, o)
     for found, wanted in zip(both(c.conv, x, k), both(c.native, x, k), strict=True):
         close(found, wanted)
@@ -62,9 +63,19 @@ def test_kernel_gradient_forms_agree(size, kernel, i, o):
     x, _ = tensors(size, kernel, i, o)
     grad = jnp.cos(jnp.arange(2 * np.prod(size) * o, dtype=jnp.float32)).reshape(2, *size, o)
     wanted = c._native_kernel_gradient(x, grad, kernel)
-    close(c.kernel_gradient_by_planes(x, grad, kernel), wanted)
-    close(c.kernel_gradient_by_taps(x, grad, kernel), wanted)
+    close(c.winograd.kernel_gradient(x, grad, kernel), wanted)
+    close(c.kernel_gradient_by_shifts(x, grad, kernel), wanted)
     close(c.kernel_gradient_by_columns(x, grad, kernel), wanted)
+
+
+@pytest.mark.parametrize(("size", "kernel", "i", "o"), CASES)
+def test_input_gradient_forms_agree(size, kernel, i, o):
+    _, k = tensors(size, kernel, i, o)
+    grad = jnp.cos(jnp.arange(2 * np.prod(size) * o, dtype=jnp.float32)).reshape(2, *size, o)
+    wanted = c.native(grad, c.mirrored(k))
+    close(c.winograd.input_gradient(grad, k), wanted)
+    close(c.input_gradient_by_columns(grad, k), wanted)
+    close(c.by_folded_taps(grad, c.mirrored(k)), wanted)
 
 
 @pytest.mark.parametrize("kernel", [(3, 3, 3), pytest.param((5, 5, 5), marks=slow)])
