@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from fdif_jax.models.conv import Shape3
-from fdif_jax.models.vit import attention
 from jax import Array, lax
 
 _BETWEEN_REGIONS = -100.0  # not -inf: what the published weights were trained with
@@ -148,7 +147,8 @@ def _attention(q: Array, k: Array, v: Array, bias: Array, marks: Array, masked: 
 
 
 def _attention_forward(q, k, v, bias, marks, masked):
-    return _attention(q, k, v, bias, marks, masked), (q, k, v, bias, marks)
+    out = _attention(q, k, v, bias, marks, masked)
+    return out, (q, k, v, bias, marks, out)
 
 
 def _attention_backward(masked, saved, grad):
@@ -165,33 +165,55 @@ _attention.defvjp(_attention_forward, _attention_backward)
 
 
 def _one_chunk(q: Array, k: Array, v: Array, bias: Array, marks: Array, masked: bool) -> Array:
-    return attention(q, k, v, _biases(bias, marks, masked))
+    """Attention of some windows: the weighted sum first, then the division by its weights."""
+    q, k, v = (_by_heads(a) for a in (q * q.shape[-1] ** -0.5, k, v))
+    raised, total = _exponentials(_scores(q, k), bias, marks, masked)
+    out = _product("whqk,whkd->whqd", raised.astype(v.dtype), v) / total
+    return _by_heads(out).astype(q.dtype)
 
 
-def _gradient_of_chunk(q, k, v, bias, marks, grad, masked):
+def _gradient_of_chunk(q, k, v, bias, marks, out, grad, masked):
     """Gradients of ``_one_chunk`` by q, k, v and bias, from the scores made again."""
     scale = q.shape[-1] ** -0.5
-    scores = _scores("wqhd,wkhd->whqk", q * scale, k) + _biases(bias, marks, masked)
-    weights = jax.nn.softmax(scores, axis=-1)
-    dweights = _scores("wqhd,wkhd->whqk", grad, v)
-    along = (dweights * weights).sum(-1, keepdims=True)
-    dscores = weights * (dweights - along)
+    # What the softmax takes off the gradient of every weight of a row.
+    along = (out.astype(jnp.float32) * grad.astype(jnp.float32)).sum(-1, keepdims=True)
+    q, k, v, grad, along = (_by_heads(a) for a in (q * scale, k, v, grad, along))
+    raised, total = _exponentials(_scores(q, k), bias, marks, masked)
+    weights = raised / total
+    dscores = weights * (_scores(grad, v) - along)
     # One by one: as a reduction over its first axis this sum took longer than all the rest.
     dbias = sum(dscores[i] for i in range(len(q)))
     dscores, weights = dscores.astype(q.dtype), weights.astype(q.dtype)
-    dq = jnp.einsum("whqk,wkhd->wqhd", dscores, k) * scale
-    dk = jnp.einsum("whqk,wqhd->wkhd", dscores, q) * scale
-    dv = jnp.einsum("whqk,wqhd->wkhd", weights, grad)
+    dq = _product("whqk,whkd->whqd", dscores, k) * scale
+    dk = _product("whqk,whqd->whkd", dscores, q)
+    dv = _product("whqk,whqd->whkd", weights, grad)
+    dq, dk, dv = (_by_heads(a).astype(q.dtype) for a in (dq, dk, dv))
     return dq, dk, dv, dbias.astype(bias.dtype)
 
 
-def _gradient_at_once(q, k, v, bias, marks, grad, masked):
+def _gradient_at_once(q, k, v, bias, marks, out, grad, masked):
     _, pull = jax.vjp(lambda *a: _one_chunk(*a, marks, masked), q, k, v, bias)
     return pull(grad)
 
 
-def _scores(rule: str, a: Array, b: Array) -> Array:
+def _by_heads(a: Array) -> Array:
+    """(windows, tokens, heads, D) to (windows, heads, tokens, D), and back."""
+    return a.transpose(0, 2, 1, 3)
+
+
+def _scores(a: Array, b: Array) -> Array:
+    return _product("whqd,whkd->whqk", a, b)
+
+
+def _product(rule: str, a: Array, b: Array) -> Array:
     return jnp.einsum(rule, a, b, preferred_element_type=jnp.float32)
+
+
+def _exponentials(scores: Array, bias: Array, marks: Array, masked: bool) -> tuple[Array, Array]:
+    """The weights before they are divided by their sum, and that sum (windows, heads, L, 1)."""
+    scores = scores + _biases(bias, marks, masked)
+    raised = jnp.exp(scores - lax.stop_gradient(scores.max(-1, keepdims=True)))
+    return raised, raised.sum(-1, keepdims=True)
 
 
 def _biases(bias: Array, marks: Array, masked: bool) -> Array:
@@ -213,16 +235,16 @@ def _in_chunks(q: Array, k: Array, v: Array, bias: Array, marks: Array, masked: 
     return lax.map(one, jax.tree.map(cut, (q, k, v, marks))).reshape(-1, *q.shape[1:])[: len(q)]
 
 
-def _gradient_in_chunks(q, k, v, bias, marks, grad, masked):
+def _gradient_in_chunks(q, k, v, bias, marks, out, grad, masked):
     cut, chunks = _chunks(q, bias)
     if chunks == 1:
-        return _gradient_of_chunk(q, k, v, bias, marks, grad, masked)
+        return _gradient_of_chunk(q, k, v, bias, marks, out, grad, masked)
 
     def one(total, chunk):
         dq, dk, dv, db = _gradient_of_chunk(*chunk[:3], bias, *chunk[3:], masked)
         return total + db, (dq, dk, dv)
 
-    parts = jax.tree.map(cut, (q, k, v, marks, grad))
+    parts = jax.tree.map(cut, (q, k, v, marks, out, grad))
     dbias, grads = lax.scan(one, jnp.zeros_like(bias), parts)
     return *(g.reshape(-1, *q.shape[1:])[: len(q)] for g in grads), dbias
 

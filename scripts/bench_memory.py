@@ -19,6 +19,8 @@ from fdif_jax.models import model_config
 from fdif_jax.models.registry import build
 from flax import nnx
 
+from fdif_jax.compilation import compile_step
+
 SMOOTH = 1e-5
 
 
@@ -60,7 +62,7 @@ def compiled(options, loss):
 
     x = jax.ShapeDtypeStruct((*sides, 1), jnp.float32)
     labels = jax.ShapeDtypeStruct(sides, jnp.uint8)
-    return jax.jit(step, donate_argnums=(0, 2)).lower(params, rest, state, x, labels).compile()
+    return compile_step(jax.jit(step, donate_argnums=(0, 2)), params, rest, state, x, labels)
 
 
 def with_one_hot(logits, labels):

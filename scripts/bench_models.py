@@ -129,6 +129,8 @@ def worker_jax(network: str, size: int) -> None:
     from fdif_jax.models import create_model
     from flax import nnx
 
+    from fdif_jax.compilation import compile_step
+
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     model = create_model(network, image_size=(size,) * 3, out_channels=CLASSES, rngs=nnx.Rngs(0))
@@ -158,7 +160,7 @@ def worker_jax(network: str, size: int) -> None:
     labels = jax.random.randint(jax.random.key(1), (1, size, size, size), 0, CLASSES)
     start = time.perf_counter()
     jitted = jax.jit(update, donate_argnums=(0, 1, 2))
-    program = jitted.lower(params, rest, state, x, labels).compile()
+    program = compile_step(jitted, params, rest, state, x, labels)
     ready = {"compile": time.perf_counter() - start}
 
     def step():
