@@ -13,6 +13,7 @@ from flax import nnx
 from fdif_jax.errors import InputError
 
 # Name, builder, a size that it takes.
+OUTPUT = 1e-4  # float32, as against the goldens
 NETWORKS = {
     "vnet": (lambda **o: g.vnet(width=4, **o), (16, 16, 32)),
     "unetr": (lambda **o: g.unetr((16, 16, 32), **o), (16, 16, 32)),
@@ -46,7 +47,7 @@ def test_batches_and_samples_agree_under_jit(build, size):
     both = run(model, x)
     assert both.shape == (2, *size, 3)
     assert both.dtype == jnp.float32
-    np.testing.assert_allclose(both[1:], run(model, x[1:]), atol=1e-5)
+    np.testing.assert_allclose(both[1:], run(model, x[1:]), atol=OUTPUT)
 
 
 @fast_for("primus")
