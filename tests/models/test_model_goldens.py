@@ -164,7 +164,7 @@ def test_resenc_deep_supervision():
 
 TRAIN = [
     pytest.param("vnet_train_32_b2", lambda: g.vnet(dropout=False), 0, id="vnet", marks=slow),
-    pytest.param("unetr_train_32", g.unetr, 0, id="unetr", marks=slow),
+    pytest.param("unetr_train_32", g.unetr, 8, id="unetr", marks=slow),
     pytest.param("swin_train_64", g.swin, 8, id="swin", marks=slow),
     pytest.param("resenc_train", g.resenc, 0, id="resenc", marks=slow),
     pytest.param(
