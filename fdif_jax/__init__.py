@@ -6,6 +6,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from fdif_jax.config import PAPER, SMALL, GenerateConfig
+    from fdif_jax.model_io import load_model, save_model
     from fdif_jax.synth.catalog import Catalog
     from fdif_jax.synth.recipe import Recipe
     from fdif_jax.synth.recipes import make_recipe
@@ -19,7 +20,9 @@ _PUBLIC = {
     "Recipe": "fdif_jax.synth.recipe",
     "SMALL": "fdif_jax.config",
     "generate_volume": "fdif_jax.synth.stream",
+    "load_model": "fdif_jax.model_io",
     "make_recipe": "fdif_jax.synth.recipes",
+    "save_model": "fdif_jax.model_io",
     "stream": "fdif_jax.synth.stream",
 }
 
@@ -32,7 +35,9 @@ __all__ = [
     "Recipe",
     "__version__",
     "generate_volume",
+    "load_model",
     "make_recipe",
+    "save_model",
     "stream",
 ]
 

@@ -3,37 +3,53 @@
 model_best/
 config.json   network and its options, patch, intensities, class names, provenance
 weights/      orbax: one array per parameter and running statistic, by its path
+
+A folder is whole at every moment, also when saving is killed. A new one gets its name at the end.
+In one that is replaced, the new weights stand beside the old ones (``weights`` and ``weights.next``
+take turns), and replacing the file config.json, which names the valid ones, is the whole switch.
 """
 
+import contextlib
 import dataclasses
 import importlib.metadata
 import json
+import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 import orbax.checkpoint as ocp
 from flax import nnx
 
-from fdif_jax.errors import InputError
-from fdif_jax.models.heads import as_outputs
+from fdif_jax.errors import EnvironmentFault, FdifError, InputError
+from fdif_jax.model_weights import (
+    adapt,
+    check_shapes,
+    is_head,
+    set_weights,
+    shapes_of,
+    weights_of,
+)
 from fdif_jax.models.registry import Config, Network, build, config_from, family_of
 
+__all__ = [
+    "ModelInfo",
+    "adapt",
+    "check_folder",
+    "is_head",
+    "load_info",
+    "load_model",
+    "model_folder",
+    "save_model",
+    "set_weights",
+    "weights_of",
+]
+
 FORMAT = 1
-_CONFIG, _WEIGHTS = "config.json", "weights"
-# The convolutions that see the image; only these depend on the number of input channels.
-_INPUT_KERNELS = {
-    "vnet": ("input.conv.kernel",),
-    "unetr": ("patches.kernel", "encoder1.conv1.kernel", "encoder1.conv3.kernel"),
-    "swin_unetr": ("swin.patches.kernel", "encoder1.conv1.kernel", "encoder1.conv3.kernel"),
-    "resenc": ("stem.conv.kernel",),
-    "primus": ("patches.kernel",),
-}
-_HEADS = ("head", "side_heads")
+_CONFIG = "config.json"
+_WEIGHTS = ("weights", "weights.next")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -58,55 +74,49 @@ class ModelInfo:
 def save_model(path: Path | str, model: Network, info: ModelInfo | None = None) -> None:
     """Writes a model folder, complete or not at all; an existing one is replaced.
 
+    One process may save into a folder at a time.
+
     Args:
       path: the folder.
       model: the network; its own config is written, whatever ``info`` holds.
       info: the rest of config.json.
+
+    Raises:
+      InputError: the path exists and is no model folder.
+      EnvironmentFault: the place is not writable, the disk is full, …
     """
     path = Path(path)
-    if path.exists() and not (path / _CONFIG).is_file():
+    check_free(path, overwrite=True)
+    values = _to_json(model.config, info or ModelInfo(model.config))
+    json.dumps(values)  # what cannot be written fails before anything is
+    with _one_fault(path):
+        if (path / _CONFIG).is_file():
+            _replace(path, model, values)
+        else:
+            _create(path, model, values)
+
+
+def check_free(path: Path | str, *, overwrite: bool) -> None:
+    """Refuses a path that a model folder must not be written to; touches nothing.
+
+    Raises:
+      InputError: it exists and is no model folder; or is one, and ``overwrite`` is off.
+    """
+    path = Path(path)
+    if (path / _CONFIG).is_file():
+        if not overwrite:
+            raise InputError(f"{path} exists; choose another name, or pass --overwrite.")
+    elif path.exists():
         raise InputError(f"{path} exists and is not a model folder; choose another name.")
-    partial = path.with_name(path.name + ".part")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    with ocp.StandardCheckpointer() as writer:
-        writer.save((partial / _WEIGHTS).absolute(), weights_of(model))
-    text = json.dumps(_to_json(model.config, info or ModelInfo(model.config)), indent=2)
-    (partial / _CONFIG).write_text(text + "\n")
-    old = path.with_name(path.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if path.exists():
-        path.rename(old)
-    partial.rename(path)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def load_info(path: Path | str) -> ModelInfo:
     """What config.json says.
 
     Raises:
-      InputError: not a model folder, or one of a later format.
+      InputError: not a model folder, a damaged one, or one of a later format.
     """
-    file = model_folder(path) / _CONFIG
-    try:
-        values = json.loads(file.read_text())
-        network = values["network"]
-        if values["format"] > FORMAT:
-            raise InputError(
-                f"{file}: format {values['format']} is newer than this program's "
-                f"{FORMAT}; update fdif-jax."
-            )
-        config = config_from(network["family"], network["options"])
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise InputError(f"{file}: not the config of a model folder ({error!r}).") from None
-    patch = values.get("patch")
-    return ModelInfo(
-        config,
-        tuple(patch) if patch else None,
-        values.get("intensities") or {},
-        values.get("class_names"),
-        values.get("provenance") or {},
-    )
+    return _read_info(model_folder(path) / _CONFIG)[0]
 
 
 def load_model(
@@ -130,10 +140,10 @@ def load_model(
       InputError: not a model folder, or weights that do not fit their config, with the full list
         of mismatches.
     """
-    info, folder = load_info(path), model_folder(path)
+    folder = model_folder(path)
+    info, weights = _checked(folder)
     model = build(info.config, rngs=nnx.Rngs(0))
-    target = {name: jax.ShapeDtypeStruct(a.shape, a.dtype) for name, a in weights_of(model).items()}
-    set_weights(model, _restore(folder / _WEIGHTS, target))
+    set_weights(model, _restore(weights))
     model, _ = adapt(
         model, out_channels=out_channels, in_channels=in_channels, image_size=image_size, rngs=rngs
     )
@@ -141,45 +151,13 @@ def load_model(
     return model
 
 
-def adapt(
-    model: Network,
-    *,
-    out_channels: int | Mapping[str, int] | None = None,
-    in_channels: int | None = None,
-    image_size: tuple[int, int, int] | None = None,
-    rngs: nnx.Rngs | None = None,
-) -> tuple[Network, list[str]]:
-    """A network for another task, input or patch, with all weights that carry over.
+def check_folder(path: Path | str) -> ModelInfo:
+    """What config.json says, after a look at whether the weights are there and fit it.
 
-    Input channels: from 1 to n the kernels are repeated and divided by n; from m to n tiled and
-    scaled by m / n; to fewer, the first are kept. Positions are interpolated trilinearly. A head
-    with other channels starts afresh.
-
-    Args:
-      model: taken apart if anything changes; do not use it afterwards.
-      out_channels: channels, or channels by task.
-      in_channels: of the image.
-      image_size: only matters to UNETR and Primus; the others are asked whether they take it.
-      rngs: for a fresh head; seed 0 where not given.
-
-    Returns:
-      the network, and one line per change, for the log.
+    Raises:
+      InputError: as ``load_model``.
     """
-    rngs, notes = rngs or nnx.Rngs(0), []
-    if in_channels is not None and in_channels != model.config.in_channels:
-        notes.append(f"input channels: {model.config.in_channels} to {in_channels}")
-        model = _with_channels(model, in_channels)
-    fixed = getattr(model.config, "image_size", None)
-    if image_size is not None and fixed is not None and tuple(image_size) != fixed:
-        notes.append(f"position embeddings: resampled from {fixed} to {tuple(image_size)}")
-        model.resize_position_embeddings(tuple(image_size))  # type: ignore[union-attr]
-    elif image_size is not None:
-        model.check_size(tuple(image_size))
-    outputs = None if out_channels is None else as_outputs(out_channels)
-    if outputs is not None and outputs != model.config.out_channels:
-        notes.append(f"head: {model.config.out_channels} to {outputs} outputs, starts afresh")
-        model.replace_head(outputs, rngs=rngs)
-    return model, notes
+    return _checked(model_folder(path))[0]
 
 
 def model_folder(path: Path | str) -> Path:
@@ -195,76 +173,138 @@ def model_folder(path: Path | str) -> Path:
     raise InputError(f"{path}: not a model folder (no {_CONFIG} in it).")
 
 
-def weights_of(model: nnx.Module) -> dict[str, jax.Array]:
-    """Parameters and running statistics by path, e.g. ``downs.0.conv.kernel``."""
-    state = nnx.state(model, (nnx.Param, nnx.BatchStat))
-    return {".".join(map(str, path)): v[...] for path, v in nnx.to_flat_state(state)}
+def _create(path: Path, model: Network, values: Mapping[str, Any]) -> None:
+    for left in path.parent.glob(f".{path.name}.*.tmp"):  # of a save that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        partial.mkdir(parents=True)
+        _write(partial, _WEIGHTS[0], model, values)
+        partial.rename(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
-def set_weights(model: nnx.Module, weights: Mapping[str, Any]) -> None:
-    """Puts arrays by path into a network.
-
-    Raises:
-      InputError: names or shapes that do not fit, all of them.
-    """
-    state = dict(nnx.to_flat_state(nnx.state(model, (nnx.Param, nnx.BatchStat))))
-    wanted = {".".join(map(str, path)): v for path, v in state.items()}
-    problems = [f"missing {name}" for name in wanted if name not in weights]
-    problems += [f"unexpected {name}" for name in weights if name not in wanted]
-    problems += [
-        f"{name} is {tuple(weights[name].shape)}, wanted {v.shape}"
-        for name, v in wanted.items()
-        if name in weights and weights[name].shape != v.shape
-    ]
-    if problems:
-        raise InputError(
-            f"the weights do not fit the network ({len(problems)} mismatches): "
-            + "; ".join(problems)
-            + "."
-        )
-    for name, variable in wanted.items():
-        variable.set_value(jnp.asarray(weights[name], variable.dtype))
+def _replace(path: Path, model: Network, values: Mapping[str, Any]) -> None:
+    valid = _valid_weights(path)
+    name = _WEIGHTS[0] if valid != _WEIGHTS[0] else _WEIGHTS[1]
+    for left in path.glob(f"{name}*"):  # of a save that was killed
+        if left.name != valid:
+            shutil.rmtree(left, ignore_errors=True)
+    try:
+        _write(path, name, model, values)
+    finally:
+        for stale in {name, valid} - {_valid_weights(path)}:
+            shutil.rmtree(path / stale, ignore_errors=True)
 
 
-def is_head(path: str) -> bool:
-    """Whether a weight belongs to what another task replaces."""
-    return path.split(".")[0] in _HEADS
+def _valid_weights(path: Path) -> str:
+    try:
+        return _read_info(path / _CONFIG)[1]
+    except InputError:  # damaged: whatever it meant, the next save replaces it
+        return _WEIGHTS[1]
 
 
-def _with_channels(model: Network, channels: int) -> Network:
-    old = model.config
-    new = build(dataclasses.replace(old, in_channels=channels), rngs=nnx.Rngs(0))
-    weights = weights_of(model)
-    for name in _INPUT_KERNELS[family_of(old)]:
-        if name in weights:
-            weights[name] = _spread(weights[name], channels)
-    kept = weights_of(new)
-    # UNETR and SwinUNETR have a skip convolution only where the channels differ from the width.
-    set_weights(new, {name: weights.get(name, value) for name, value in kept.items()})
-    return new
+def _write(folder: Path, name: str, model: Network, values: Mapping[str, Any]) -> None:
+    with ocp.StandardCheckpointer() as writer:
+        writer.save((folder / name).absolute(), weights_of(model))
+    temporary = folder / f".{_CONFIG}.tmp"
+    temporary.write_text(json.dumps({**values, "weights": name}, indent=2) + "\n")
+    temporary.replace(folder / _CONFIG)
 
 
-def _spread(kernel: jax.Array, channels: int) -> jax.Array:
-    """A kernel (..., I, O) for another number of input channels."""
-    old = kernel.shape[-2]
-    if channels <= old:
-        return kernel[..., :channels, :]
-    picked = np.arange(channels) % old
-    return kernel[..., picked, :] * (old / channels)
+@contextlib.contextmanager
+def _one_fault(path: Path) -> Iterator[None]:
+    """The ways in which a disk fails, as one."""
+    try:
+        yield
+    except FdifError:
+        raise
+    except (OSError, ValueError, RuntimeError) as error:  # orbax has its own for a full disk
+        reason = getattr(error, "strerror", None) or (str(error).splitlines() or [repr(error)])[0]
+        raise EnvironmentFault(
+            f"{path} cannot be written ({reason[:200]}); choose another place."
+        ) from error
 
 
-def _restore(path: Path, target: dict[str, jax.ShapeDtypeStruct]) -> dict[str, Any]:
-    with ocp.StandardCheckpointer() as reader:
-        try:
-            found = reader.metadata(path.absolute()).item_metadata.tree
-            shapes = {name: jax.ShapeDtypeStruct(m.shape, m.dtype) for name, m in found.items()}
-            return reader.restore(path.absolute(), shapes)
-        except (ValueError, OSError, KeyError, AttributeError, TypeError) as error:
-            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+def _read_info(file: Path) -> tuple[ModelInfo, str]:
+    """The info, and the name of the valid weights."""
+    try:
+        values = json.loads(file.read_text())
+        network = values["network"]
+        if values["format"] > FORMAT:
             raise InputError(
-                f"{path}: the weights cannot be read, the folder is incomplete or damaged "
-                f"({reason})."
-            ) from None
+                f"{file}: format {values['format']} is newer than this program's "
+                f"{FORMAT}; update fdif-jax."
+            )
+        config = config_from(network["family"], network["options"])
+        hash(config)
+        patch = values.get("patch")
+        if patch is not None:
+            patch = tuple(int(n) for n in patch)
+        info = ModelInfo(
+            config,
+            patch,
+            dict(values.get("intensities") or {}),
+            values.get("class_names"),
+            dict(values.get("provenance") or {}),
+        )
+        weights = values.get("weights", _WEIGHTS[0])
+        if weights not in _WEIGHTS:
+            raise ValueError(f"weights {weights!r}")
+    except InputError as error:
+        raise InputError(f"{file}: {str(error).removeprefix(f'{file}: ')}") from None
+    except OSError as error:
+        raise InputError(f"{file} cannot be read ({error.strerror or error}).") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(
+            f"{file}: not the config of a model folder, or damaged ({error!r}); "
+            "save or import the model again."
+        ) from None
+    return info, weights
+
+
+def _checked(folder: Path) -> tuple[ModelInfo, Path]:
+    """The info and the weights' folder, once their names and shapes are those of the config."""
+    info, name = _read_info(folder / _CONFIG)
+    try:
+        wanted = shapes_of(nnx.eval_shape(lambda: build(info.config, rngs=nnx.Rngs(0))))
+    except InputError:
+        raise
+    except Exception as error:  # a person may have edited the options into anything
+        raise InputError(
+            f"{folder / _CONFIG}: no network can be built of these options ({error}); "
+            "save or import the model again."
+        ) from None
+    with _readable(folder / name), ocp.StandardCheckpointer() as reader:
+        found = _tree(reader, folder / name)
+        given = {path: tuple(m.shape) for path, m in found.items()}
+    check_shapes(given, wanted, f"{folder}: ")
+    return info, folder / name
+
+
+def _restore(path: Path) -> dict[str, Any]:
+    with _readable(path), ocp.StandardCheckpointer() as reader:
+        found = _tree(reader, path)
+        shapes = {name: jax.ShapeDtypeStruct(m.shape, m.dtype) for name, m in found.items()}
+        return reader.restore(path.absolute(), shapes)
+
+
+def _tree(reader: ocp.StandardCheckpointer, path: Path) -> Mapping[str, Any]:
+    return reader.metadata(path.absolute()).item_metadata.tree
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Whatever orbax makes of files that are missing or damaged, as one error."""
+    try:
+        yield
+    except (ValueError, OSError, KeyError, AttributeError, TypeError, RuntimeError) as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise InputError(
+            f"{path}: the weights cannot be read, the folder is incomplete or damaged "
+            f"({reason}); save or import the model again."
+        ) from None
 
 
 def _to_json(config: Config, info: ModelInfo) -> dict[str, Any]:
