@@ -4,7 +4,9 @@ from pathlib import Path
 
 import click
 
+from fdif_jax.errors import InputError
 from fdif_jax.interop import export_file
+from fdif_jax.interop.exporting import check_target
 from fdif_jax.model_io import load_info, load_model
 
 
@@ -34,11 +36,30 @@ from fdif_jax.model_io import load_info, load_model
     show_default=True,
     help="Millimetres per voxel of the training data; ssl3d only.",
 )
+@click.option(
+    "--grid_size",
+    type=int,
+    nargs=3,
+    default=None,
+    help="Patch that it was trained on, where the model folder does not say; ssl3d only.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace a file at --out.")
 def command(
-    folder: Path, target: str, out: Path, task: str | None, spacing: tuple[float, float, float]
+    folder: Path,
+    target: str,
+    out: Path,
+    task: str | None,
+    spacing: tuple[float, float, float],
+    grid_size: tuple[int, int, int] | None,
+    overwrite: bool,
 ) -> None:
     """Write a network's weights for MONAI, nnU-Net or SSL3D."""
     info = load_info(folder)
+    check_target(info.config, out, target)
+    if out.exists() and not overwrite:
+        raise InputError(f"{out} exists; choose another name, or pass --overwrite.")
     model = load_model(folder)
-    export_file(model, out, to=target, task=task, spacing=spacing, patch=info.patch)
+    if grid_size is not None:
+        model.check_size(grid_size)
+    export_file(model, out, to=target, task=task, spacing=spacing, patch=grid_size or info.patch)
     click.echo(f"wrote {out} ({out.stat().st_size / 2**20:.1f} MiB)")

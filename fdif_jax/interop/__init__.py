@@ -5,26 +5,24 @@ from typing import Any
 
 import numpy as np
 
-from fdif_jax.interop.exchange import (
-    TARGETS,
-    export_file,
-    import_file,
-    inspect_file,
-    load_pretrained,
-)
+from fdif_jax.interop.exporting import TARGETS, export_file
 from fdif_jax.interop.files import read_tensors, write_safetensors
 from fdif_jax.interop.formats import load_state_dict, to_state_dict
-from fdif_jax.interop.infer import infer_config
+from fdif_jax.interop.hints import Hints
+from fdif_jax.interop.importing import Imported, import_file, load_pretrained, read_network
+from fdif_jax.interop.inspecting import inspect_file
 
 __all__ = [
     "TARGETS",
+    "Hints",
+    "Imported",
     "export_file",
     "import_file",
-    "infer_config",
     "inspect_file",
     "load_monai_state_dict",
     "load_pretrained",
     "load_state_dict",
+    "read_network",
     "read_tensors",
     "to_monai_state_dict",
     "to_state_dict",

@@ -9,7 +9,8 @@ import numpy as np
 from fdif_jax.errors import InputError
 from fdif_jax.interop import dynamic, monai, state
 from fdif_jax.interop.entries import Entry
-from fdif_jax.interop.infer import original_names
+from fdif_jax.interop.naming import Named, named
+from fdif_jax.models.registry import family_of
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -62,7 +63,10 @@ def to_state_dict(model: Any, task: str | None = None) -> dict[str, np.ndarray]:
 
 
 def load_state_dict(
-    model: Any, tensors: Mapping[str, Any], *, allow: Callable[[str], bool] | None = None
+    model: Any,
+    tensors: Mapping[str, Any] | Named,
+    *,
+    allow: Callable[[str], bool] | None = None,
 ) -> list[str]:
     """Puts foreign weights into ``model``; all mismatches in one error.
 
@@ -79,25 +83,65 @@ def load_state_dict(
     Raises:
       InputError: with every mismatch in its ``problems``.
     """
-    tensors, form = original_names(tensors), format_of(model)
-    entries = entries_of(model, _any_task(model))
-    wanted: list[Entry] = []
-    kept: list[Entry] = []
-    for entry in entries:
-        shape = entry.torch_shape(state.variable_at(model, entry.path).shape)
-        fits = entry.key in tensors and tuple(tensors[entry.key].shape) == shape
-        (wanted if fits or allow is None or not allow(entry.key) else kept).append(entry)
-    mine, passed = {e.key for e in entries}, {e.key for e in kept}
-    ours = {
-        key: value
-        for key, value in tensors.items()
-        if key not in passed and (key in mine or allow is None or not allow(key))
-    }
-    problems = state.compare(model, wanted, ours, form.ignored)
-    what = f"this file for {type(model).__name__}"
-    state.refuse(problems, what, "`fdif inspect FILE` shows what it holds.")
+    found = tensors if isinstance(tensors, Named) else named(tensors)
+    wanted, ours, passed, problems = _matched(model, found, allow)
+    state.refuse(problems, _unlike(model, found), "`fdif inspect FILE` shows what it holds.")
     state.load(model, wanted, ours)
     return sorted(passed)
+
+
+def mismatches(
+    model: Any, found: Named, *, allow: Callable[[str], bool] | None = None
+) -> list[str]:
+    """Every way in which a state dict does not fit, one line each; ``model`` may be abstract."""
+    return _matched(model, found, allow)[3]
+
+
+def absent_parts(model: Any, found: Named) -> Callable[[str], bool]:
+    """Which keys may be missing: of the decoder and of the head, where none of theirs is there.
+
+    Self-supervised files hold an encoder alone.
+    """
+    name = type(model).__name__
+    starts = [part for part in (_DECODERS[name], _HEADS[name]) if part]
+    missing = tuple(
+        start
+        for part in starts
+        if not any(key.startswith(part) for key in found.tensors)
+        for start in part
+    )
+    return lambda key: bool(missing) and key.startswith(missing)
+
+
+def _matched(
+    model: Any, found: Named, allow: Callable[[str], bool] | None
+) -> tuple[list[Entry], dict[str, Any], set[str], list[str]]:
+    """Entries to load, the tensors for them, keys that keep their values, and mismatches."""
+    form, entries = format_of(model), entries_of(model, _any_task(model))
+    wanted: list[Entry] = []
+    kept: set[str] = set()
+    for entry in entries:
+        shape = entry.torch_shape(state.variable_at(model, entry.path).shape)
+        there = found.tensors.get(entry.key)
+        fits = there is not None and tuple(there.shape) == shape
+        if fits or allow is None or not allow(entry.key):
+            wanted.append(entry)
+        else:
+            kept.add(entry.key)
+    mine = {entry.key for entry in entries}
+    ours = {
+        key: value
+        for key, value in found.tensors.items()
+        if key not in kept and (key in mine or allow is None or not allow(key))
+    }
+    return wanted, ours, kept, state.compare(model, wanted, ours, form.ignored)
+
+
+def _unlike(model: Any, found: Named) -> str:
+    family = family_of(model.config)
+    if found.family not in (None, family):
+        return f"a file of {found.family} for a {family}"
+    return f"this file for {type(model).__name__}"
 
 
 def is_head(model: Any, key: str) -> bool:
@@ -110,6 +154,13 @@ _HEADS = {
     "UNETR": ("out.",),
     "SwinUNETR": ("out.",),
     "ResEncUNet": ("decoder.seg_layers.",),
+    "Primus": ("up_projection.",),
+}
+_DECODERS: dict[str, tuple[str, ...]] = {
+    "VNet": (),
+    "UNETR": (),
+    "SwinUNETR": ("encoder", "decoder", "out."),
+    "ResEncUNet": ("decoder.",),
     "Primus": ("up_projection.",),
 }
 

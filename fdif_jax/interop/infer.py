@@ -1,190 +1,224 @@
-"""Which network a state dict is for, and with which options, from its names and shapes."""
+"""With which options a network was built, from the names and shapes of its state dict.
+
+What no shape tells is taken from hints, else assumed; every assumption is named.
+"""
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fdif_jax.errors import InputError
-from fdif_jax.interop import dynamic, monai
-from fdif_jax.models.registry import (
-    PRESETS,
-    Config,
-    config_from,
-)
-from fdif_jax.models.swin import Merging
+from fdif_jax.interop.hints import Hints, config_of_plans
+from fdif_jax.interop.naming import MARKS, Named
+from fdif_jax.models.conv import Shape3
+from fdif_jax.models.registry import PRESETS, Config, Family, config_from
 
-Shape3 = tuple[int, int, int]
+_OUT = 14
+_HEAD_WIDTH = {"unetr": 64, "primus": 72}  # features a head, in every preset but one
 
 
-def infer_config(
-    tensors: Mapping[str, np.ndarray],
-    *,
-    image_size: Shape3 | None = None,
-    merging: Merging = "merging",
-) -> Config:
-    """The config of the network that ``tensors`` are for.
+class Inferred(NamedTuple):
+    """A config, and what had to be assumed for it, one sentence each with the option to say it."""
+
+    config: Config
+    assumed: tuple[str, ...]
+
+
+def infer_config(found: Named, hints: Hints | None = None) -> Inferred:
+    """The config of the network that a state dict is for.
 
     Args:
-      tensors: by their original's names.
-      image_size: of UNETR and Primus; a file does not say it, so a cube is assumed.
-      merging: of SwinUNETR; a file does not say which version of MONAI it is from.
+      found: its tensors in their original names.
+      hints: what the tensors do not say.
 
     Raises:
       InputError: none of the five networks, or too little of one to tell.
     """
-    for mark, guess in _MARKS.items():
-        if mark in tensors:
-            try:
-                return guess(tensors, image_size, merging)
-            except KeyError as error:
-                raise InputError(
-                    f"the file looks like {guess.__name__.strip('_')}, but {error} is missing."
-                ) from None
-    some = ", ".join(list(tensors)[:3]) or "none"
-    raise InputError(
-        "the file is for none of vnet, unetr, swin_unetr, resenc and primus; "
-        f"its first keys are: {some}."
-    )
+    if found.family is None:
+        some = ", ".join(list(found.tensors)[:3]) or "none"
+        raise InputError(f"the file is for none of {', '.join(MARKS)}; its first keys are: {some}.")
+    seen = _Shapes(found.tensors, found.family)
+    assumed: list[str] = []
+    values = _GUESSES[found.family](seen, hints or Hints(), assumed)
+    config = values if not isinstance(values, dict) else config_from(found.family, values)
+    return Inferred(config, tuple(assumed))
 
 
-def original_names(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Without wrappers like ``module.``, aliases or self-supervised names."""
-    if any(key.startswith("module.patch_embed") for key in tensors):
-        return {
-            monai.from_swinvit(k): v
-            for k, v in tensors.items()
-            if k.startswith(("module.patch_embed", "module.layers"))
-        }
-    found = dict(tensors)
-    for wrapper in ("module.", "_orig_mod.", "model.", "net.", "network."):
-        if found and all(key.startswith(wrapper) for key in found):
-            found = {key.removeprefix(wrapper): value for key, value in found.items()}
-    if "encoder.stem.convs.0.conv.weight" in found or any("all_modules" in k for k in found):
-        found = {dynamic.canonical(key): value for key, value in found.items()}
-    return found
+class _Shapes:
+    """Shapes by key; a key that is missing or odd is an error a person can act on."""
+
+    def __init__(self, tensors: Mapping[str, np.ndarray], family: Family):
+        self._tensors, self._family = tensors, family
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._tensors
+
+    def __call__(self, key: str, axes: int) -> tuple[int, ...]:
+        if key not in self._tensors:
+            raise InputError(
+                f"the file looks like {self._family}, but {key} is missing; it cannot be read as "
+                "a whole network."
+            )
+        shape = tuple(self._tensors[key].shape)
+        if len(shape) != axes or min(shape) < 1:
+            raise InputError(
+                f"the file looks like {self._family}, but {key} has shape {shape}; "
+                f"{axes} axes of at least one are allowed."
+            )
+        return shape
+
+    def count(self, pattern: str) -> int:
+        n = 0
+        while pattern.format(n) in self._tensors:
+            n += 1
+        return n
+
+    def any(self, start: str) -> bool:
+        return any(key.startswith(start) for key in self._tensors)
 
 
-def _vnet(t: Mapping[str, Any], image_size: Shape3 | None, merging: Merging) -> Config:
-    width, channels = t["in_tr.conv_block.conv.weight"].shape[:2]
-    return config_from(
-        "vnet",
-        {
-            "width": width,
-            "in_channels": channels,
-            "out_channels": t["out_tr.conv2.bias"].shape[0],
-        },
-    )
+def _vnet(t: _Shapes, hints: Hints, assumed: list[str]) -> dict[str, Any]:
+    width, channels = t("in_tr.conv_block.conv.weight", 5)[:2]
+    return {
+        "width": width,
+        "in_channels": channels,
+        "out_channels": _outputs(t, "out_tr.conv2.bias", assumed),
+    }
 
 
-def _unetr(t: Mapping[str, Any], image_size: Shape3 | None, merging: Merging) -> Config:
-    wide, channels = t["vit.patch_embedding.patch_embeddings.weight"].shape[:2]
-    tokens = t["vit.patch_embedding.position_embeddings"].shape[1]
-    return config_from(
-        "unetr",
-        {
-            "in_channels": channels,
-            "hidden_size": wide,
-            "out_channels": t["out.conv.conv.bias"].shape[0],
-            "image_size": _image_size(tokens, 16, image_size, "unetr"),
-            "feature_size": t["encoder1.layer.conv1.conv.weight"].shape[0],
-            "mlp_size": t["vit.blocks.0.mlp.linear1.weight"].shape[0],
-            "heads": max(1, wide // 64),
-            "depth": _count(t, "vit.blocks.{}.norm1.weight"),
-        },
-    )
+def _unetr(t: _Shapes, hints: Hints, assumed: list[str]) -> dict[str, Any]:
+    wide, channels = t("vit.patch_embedding.patch_embeddings.weight", 5)[:2]
+    tokens = t("vit.patch_embedding.position_embeddings", 3)[1]
+    return {
+        "in_channels": channels,
+        "hidden_size": wide,
+        "out_channels": _outputs(t, "out.conv.conv.bias", assumed),
+        "image_size": _image_size(tokens, 16, hints.image_size, "unetr", assumed),
+        "feature_size": t("encoder1.layer.conv1.conv.weight", 5)[0],
+        "mlp_size": t("vit.blocks.0.mlp.linear1.weight", 2)[0],
+        "heads": _heads(wide, hints.heads, "unetr", assumed),
+        "depth": t.count("vit.blocks.{}.norm1.weight"),
+    }
 
 
-def _swin_unetr(t: Mapping[str, Any], image_size: Shape3 | None, merging: Merging) -> Config:
-    features, channels = t["swinViT.patch_embed.proj.weight"].shape[:2]
+def _swin_unetr(t: _Shapes, hints: Hints, assumed: list[str]) -> dict[str, Any]:
+    features, channels = t("swinViT.patch_embed.proj.weight", 5)[:2]
     table = "swinViT.layers{}.0.blocks.0.attn.relative_position_bias_table"
-    tables = [t[table.format(s)].shape for s in (1, 2, 3, 4)]
+    tables = [t(table.format(s), 2) for s in (1, 2, 3, 4)]
     block = "swinViT.layers%d.0.blocks.{}.norm1.weight"
-    head = t.get("out.conv.conv.bias")
-    return config_from(
-        "swin_unetr",
-        {
-            "in_channels": channels,
-            "feature_size": features,
-            "out_channels": 14 if head is None else head.shape[0],
-            "heads": tuple(shape[1] for shape in tables),
-            "depths": tuple(_count(t, block % s) for s in (1, 2, 3, 4)),
-            "window": (round(tables[0][0] ** (1 / 3)) + 1) // 2,
-            "merging": merging,
-            "use_v2": "swinViT.layers1c.0.layer.conv1.conv.weight" in t,
-        },
-    )
+    if hints.merging is None:
+        assumed.append("patches merged as in MONAI 1.5 and later (--merging legacy for 1.4)")
+    return {
+        "in_channels": channels,
+        "feature_size": features,
+        "out_channels": _outputs(t, "out.conv.conv.bias", assumed),
+        "heads": tuple(shape[1] for shape in tables),
+        "depths": tuple(t.count(block % s) for s in (1, 2, 3, 4)),
+        "window": (round(tables[0][0] ** (1 / 3)) + 1) // 2,
+        "merging": hints.merging or "merging",
+        "use_v2": "swinViT.layers1c.0.layer.conv1.conv.weight" in t,
+    }
 
 
-def _resenc(t: Mapping[str, Any], image_size: Shape3 | None, merging: Merging) -> Config:
-    stages = _count(t, "encoder.stages.{}.blocks.0.conv1.conv.weight")
-    first = [t[f"encoder.stages.{s}.blocks.0.conv1.conv.weight"].shape for s in range(stages)]
-    ups = [t[f"decoder.transpconvs.{i}.weight"].shape[2:] for i in range(stages - 1)]
+def _resenc(t: _Shapes, hints: Hints, assumed: list[str]) -> dict[str, Any] | Config:
+    stages = t.count("encoder.stages.{}.blocks.0.conv1.conv.weight")
+    first = [t(f"encoder.stages.{s}.blocks.0.conv1.conv.weight", 5) for s in range(stages)]
+    channels = t("encoder.stem.convs.0.conv.weight", 5)[1]
+    outputs = _outputs(t, f"decoder.seg_layers.{stages - 2}.bias", assumed)
+    if hints.plans is not None:
+        return config_of_plans(hints.plans, in_channels=channels, out_channels=outputs)
     block = "encoder.stages.%d.blocks.{}.conv1.conv.weight"
-    convs = "decoder.stages.%d.convs.{}.conv.weight"
-    return config_from(
-        "resenc",
-        {
-            "in_channels": t["encoder.stem.convs.0.conv.weight"].shape[1],
-            "out_channels": t[f"decoder.seg_layers.{stages - 2}.bias"].shape[0],
-            "features": tuple(shape[0] for shape in first),
-            "kernels": tuple(tuple(shape[2:]) for shape in first),
-            "strides": ((1, 1, 1), *(tuple(up) for up in reversed(ups))),
-            "blocks": tuple(_count(t, block % s) for s in range(stages)),
-            "decoder_convs": tuple(_count(t, convs % i) for i in range(stages - 1)),
-        },
-    )
+    if t.any("decoder."):
+        ups = [t(f"decoder.transpconvs.{i}.weight", 5)[2:] for i in range(stages - 1)]
+        convs = tuple(
+            t.count(f"decoder.stages.{i}.convs.{{}}.conv.weight") for i in range(len(ups))
+        )
+    else:
+        assumed.append("strides of 2 at every stage but the first, as no decoder tells (--plans)")
+        ups, convs = [(2, 2, 2)] * (stages - 1), (1,) * (stages - 1)
+    return {
+        "in_channels": channels,
+        "out_channels": outputs,
+        "features": tuple(shape[0] for shape in first),
+        "kernels": tuple(tuple(shape[2:]) for shape in first),
+        "strides": ((1, 1, 1), *(tuple(up) for up in reversed(ups))),
+        "blocks": tuple(t.count(block % s) for s in range(stages)),
+        "decoder_convs": convs,
+    }
 
 
-def _primus(t: Mapping[str, Any], image_size: Shape3 | None, merging: Merging) -> Config:
-    wide, channels = t["down_projection.proj.weight"].shape[:2]
-    known = {p.config.hidden_size: p.config.heads for p in PRESETS if p.family == "primus"}  # type: ignore[union-attr]
-    return config_from(
-        "primus",
-        {
-            "in_channels": channels,
-            "hidden_size": wide,
-            "out_channels": t["up_projection.decode.2.bias"].shape[0],
-            "image_size": _image_size(t["eva.pos_embed"].shape[1], 8, image_size, "primus"),
-            "depth": _count(t, "eva.blocks.{}.gamma_1"),
-            "heads": known.get(wide, max(1, wide // 72)),
-        },
-    )
+def _primus(t: _Shapes, hints: Hints, assumed: list[str]) -> dict[str, Any]:
+    wide, channels = t("down_projection.proj.weight", 5)[:2]
+    tokens = t("eva.pos_embed", 3)[1]
+    return {
+        "in_channels": channels,
+        "hidden_size": wide,
+        "out_channels": _outputs(t, "up_projection.decode.2.bias", assumed),
+        "image_size": _image_size(tokens, 8, hints.image_size, "primus", assumed),
+        "depth": t.count("eva.blocks.{}.gamma_1"),
+        "heads": _heads(wide, hints.heads, "primus", assumed),
+    }
 
 
-_MARKS: dict[str, Callable[[Mapping[str, Any], Shape3 | None, Merging], Config]] = {
-    "in_tr.conv_block.conv.weight": _vnet,
-    "vit.patch_embedding.patch_embeddings.weight": _unetr,
-    "swinViT.patch_embed.proj.weight": _swin_unetr,
-    "encoder.stem.convs.0.conv.weight": _resenc,
-    "down_projection.proj.weight": _primus,
+_GUESSES: dict[Family, Callable[[_Shapes, Hints, list[str]], dict[str, Any] | Config]] = {
+    "vnet": _vnet,
+    "unetr": _unetr,
+    "swin_unetr": _swin_unetr,
+    "resenc": _resenc,
+    "primus": _primus,
 }
 
 
-def _count(t: Mapping[str, Any], pattern: str) -> int:
-    n = 0
-    while pattern.format(n) in t:
-        n += 1
-    return n
+def _outputs(t: _Shapes, bias: str, assumed: list[str]) -> int:
+    if bias in t:
+        return t(bias, 1)[0]
+    assumed.append(f"{_OUT} outputs, as the file has no head")
+    return _OUT
 
 
-def _image_size(tokens: int, patch: int, given: Shape3 | None, network: str) -> Shape3:
+def _heads(wide: int, given: int | None, family: str, assumed: list[str]) -> int:
+    """The given number, else the one that the preset of this width has, else by features."""
+    if given is not None:
+        return given
+    known = {
+        p.config.hidden_size: p.config.heads  # type: ignore[union-attr]
+        for p in PRESETS
+        if p.family == family
+    }
+    wished = known.get(wide) or max(1, wide // _HEAD_WIDTH[family])
+    divides = [n for n in range(1, wide + 1) if wide % n == 0]
+    if family == "primus":
+        divides = [n for n in divides if wide // n % 6 == 0] or divides
+    heads = min(divides, key=lambda n: abs(n - wished))
+    assumed.append(f"{heads} attention heads, {wide // heads} features each (--heads)")
+    return heads
+
+
+def _image_size(
+    tokens: int, patch: int, given: Shape3 | None, family: str, assumed: list[str]
+) -> Shape3:
     """The size that gives this many tokens: as given, else a cube.
 
     Raises:
       InputError: the given size does not, or no cube does.
     """
     if given is not None:
-        if math.prod(n // patch for n in given) != tokens:
+        wanted = math.prod(n // patch for n in given)
+        if wanted != tokens or any(n % patch for n in given):
+            size = "x".join(map(str, given))
             raise InputError(
-                f"this {network} has {tokens} positions; {given} in patches of {patch} gives "
-                f"{math.prod(n // patch for n in given)}."
+                f"this {family} has {tokens} positions, one for each {patch}x{patch}x{patch} "
+                f"voxels; a patch of {size} has {wanted}: give the one it was trained on "
+                "(--grid_size)."
             )
-        return tuple(given)  # type: ignore[return-value]
+        return given
     side = round(tokens ** (1 / 3))
     if side**3 != tokens:
         raise InputError(
-            f"this {network} has {tokens} positions, which is no cube: pass its image size."
+            f"this {family} has {tokens} positions, one for each {patch}x{patch}x{patch} voxels, "
+            "which is no cube: give the patch that it was trained on (--grid_size)."
         )
+    assumed.append(f"a patch of {side * patch} voxels in every axis (--grid_size)")
     return (side * patch,) * 3

@@ -121,9 +121,9 @@ def to_swinvit(key: str) -> str | None:
     return key.replace("mlp.linear1", "mlp.fc1").replace("mlp.linear2", "mlp.fc2")
 
 
-def from_swinvit(key: str) -> str:
-    """The inverse of ``to_swinvit``."""
-    key = "swinViT." + key.removeprefix("module.")
+def from_swinvit(key: str, wrapper: str = "module.") -> str:
+    """The inverse of ``to_swinvit``; ``wrapper`` is what stands before each name."""
+    key = "swinViT." + key.removeprefix(wrapper)
     return key.replace("mlp.fc1", "mlp.linear1").replace("mlp.fc2", "mlp.linear2")
 
 

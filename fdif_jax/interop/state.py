@@ -28,7 +28,10 @@ def variable_at(model: Any, path: str) -> nnx.Variable:
 def compare(
     model: Any, entries: Iterable[Entry], tensors: Mapping[str, Any], ignored: Iterable[str] = ()
 ) -> list[str]:
-    """Every way in which ``tensors`` do not fit, one line each: missing, shape, unexpected."""
+    """Every way in which ``tensors`` do not fit, one line each.
+
+    Missing, another shape, no floating-point numbers, NaN or infinite values, unexpected.
+    """
     problems, known = [], set()
     for entry in entries:
         known.add(entry.key)
@@ -37,11 +40,23 @@ def compare(
             problems.append(f"missing {entry.key} {want}")
         elif tuple(tensors[entry.key].shape) != want:
             problems.append(f"{entry.key} is {tuple(tensors[entry.key].shape)}, wanted {want}")
+        else:
+            problems += _bad_numbers(entry.key, tensors[entry.key])
     skip = re.compile("|".join(ignored)) if ignored else None
     for key in tensors:
         if key not in known and not (skip and skip.fullmatch(key)):
             problems.append(f"unexpected {key}")
     return problems
+
+
+def _bad_numbers(key: str, tensor: Any) -> list[str]:
+    """What is wrong with the values, which are to become float32."""
+    array = np.asarray(tensor)
+    if array.dtype.kind != "f" and array.dtype.name != "bfloat16":
+        return [f"{key} holds {array.dtype.name}, wanted floating-point numbers"]
+    with np.errstate(over="ignore"):  # float64 beyond float32 becomes infinite and is named
+        finite = np.isfinite(array.astype(np.float32, copy=False)).all()
+    return [] if finite else [f"{key} holds NaN or infinite values"]
 
 
 def load(model: Any, entries: Iterable[Entry], tensors: Mapping[str, Any]) -> None:
