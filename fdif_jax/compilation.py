@@ -42,7 +42,7 @@ def compile_step(step: "Wrapped", *arguments: Any) -> "Compiled":
     """
     import jax
 
-    options = {}
+    options: dict[str, str | bool] = {}
     if jax.default_backend() == "cpu":
         options["xla_cpu_scheduler_type"] = "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"
     program = step.lower(*arguments).compile(compiler_options=options)
