@@ -523,6 +523,7 @@ def test_our_own_files_say_what_no_tensor_does(tmp_path):
         assert read_network(tmp_path / "x.safetensors").model.config.merging == "merging"
 
 
+@pytest.mark.slow
 def test_damaged_model_folders(tmp_path, networks):
     save_model(tmp_path / "whole", networks["vnet"])
 

@@ -29,6 +29,7 @@ class Stop(BaseException):
     """As a signal: no handler of errors sees it."""
 
 
+slow = pytest.mark.slow
 STEPS = [
     ("fdif_jax.model_io.ocp.StandardCheckpointer.save", "before the weights"),
     ("pathlib.Path.write_text", "before the config"),
@@ -37,7 +38,10 @@ STEPS = [
 ]
 
 
-@pytest.mark.parametrize("error", [Stop, lambda: OSError(28, "No space left on device")])
+FULL = pytest.param(lambda: OSError(28, "No space left on device"), id="full", marks=slow)
+
+
+@pytest.mark.parametrize("error", [Stop, FULL])
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step[1])
 def test_stopping_a_save_leaves_the_old_or_the_new(step, error, tmp_path, monkeypatch):
     old, new = vnet(), vnet(out_channels=4)
@@ -106,7 +110,13 @@ def test_a_link_to_a_folder_stays_a_link(tmp_path):
 TASKS = {"shape": 4, "mapper": 2}
 
 
-@pytest.mark.parametrize("build", BUILDERS.values(), ids=BUILDERS)
+@pytest.mark.parametrize(
+    "build",
+    [
+        pytest.param(build, id=name, marks=() if name in ("resenc", "primus") else slow)
+        for name, build in BUILDERS.items()
+    ],
+)
 def test_heads_by_task_come_back(build, tmp_path):
     model = build(out_channels=tuple(TASKS.items()))
     names = {task: [f"{task} {i}" for i in range(n)] for task, n in TASKS.items()}
@@ -184,7 +194,7 @@ while True:
 """
 
 
-@pytest.mark.slow
+@slow
 def test_killing_a_save_at_any_moment_leaves_a_whole_folder(tmp_path):
     folder = tmp_path / "m"
     code = SAVER.format(tests=str(Path(__file__).parent), folder=str(folder))

@@ -61,7 +61,7 @@ def test_bfloat16_decides_alike(build, size):
     assert float((a.argmax(-1) == b.argmax(-1)).mean()) >= 0.97
 
 
-@fast_for("primus")
+@fast_for()
 def test_recomputation_changes_no_gradient(build, size, monkeypatch):
     """Nor the loss, nor what dropout draws, nor the running statistics."""
     # A map of few voxels is normalised to values around the activation's kink; of which side one
@@ -162,7 +162,7 @@ def test_config_survives_json(build, size):
     assert config_from(family_of(config), values) == config
 
 
-@every
+@fast_for("primus", "resenc")
 def test_recomputation_keeps_less(build, size):
     configs = [build(remat=r).config for r in (False, True)]
     kept = [training_bytes(c, size) for c in configs]

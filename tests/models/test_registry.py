@@ -33,6 +33,7 @@ def test_parameter_counts_at_the_papers_sizes(name, classes, count):
     assert count_parameters(model_config(name, out_channels=classes)) == count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "count"),
     [
