@@ -160,7 +160,8 @@ def worker_jax(network: str, size: int) -> None:
     labels = jax.random.randint(jax.random.key(1), (1, size, size, size), 0, CLASSES)
     start = time.perf_counter()
     jitted = jax.jit(update, donate_argnums=(0, 1, 2))
-    program = compile_step(jitted, params, rest, state, x, labels)
+    inputs = (params, rest, state, x, labels)
+    program = compile_step(jitted, *inputs, lean=network == "vnet")
     ready = {"compile": time.perf_counter() - start}
 
     def step():

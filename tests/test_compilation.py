@@ -38,3 +38,17 @@ def test_a_folder_in_the_environment_wins(chosen):
 def test_a_folder_that_a_program_chose_wins():
     before = "jax.config.update('jax_compilation_cache_dir', '/mine');"
     assert cache_folder(before) == "/mine"
+
+
+def test_a_lean_step_computes_the_same_in_no_more_memory():
+    import jax
+    import jax.numpy as jnp
+
+    from fdif_jax.compilation import compile_step
+
+    step = jax.jit(lambda x: sum(jnp.sin(x * i).sum() for i in range(8)))
+    x = jnp.ones((64, 64))
+    plain, lean = (compile_step(step, x, lean=order) for order in (False, True))
+    assert float(plain(x)) == float(lean(x))
+    sizes = [program.memory_analysis().temp_size_in_bytes for program in (plain, lean)]
+    assert sizes[1] <= sizes[0]
