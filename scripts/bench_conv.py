@@ -5,16 +5,15 @@
 One line per convolution as the networks have it: forward, and forward with both gradients,
 fastest of three, milliseconds; in brackets GFLOP/s. With ``--torch`` also PyTorch's.
 
-With ``--torch --skip_native``, PyTorch 2.13, 2 cores of a Xeon with AVX-512 and four other busy
-programs, so that the ratios say more than the times:
+With ``--torch --skip_native``, PyTorch 2.13, 2 idle cores of a Xeon with AVX-512:
 
-    48^3 x 24 -> 24, k=3:  ours 170 (20) 374 (28)  PyTorch 142 (24) 426 (24)
-    48^3 x 96 -> 48, k=3:  ours 491 (56) 1934 (43)  PyTorch 619 (44) 2469 (33)
-    48^3 x 16 -> 16, k=5:  ours 259 (27) 587 (36)  PyTorch 52 (136) 345 (61)
-    48^3 x 32 -> 32, k=5:  ours 260 (109) 1164 (73)  PyTorch 162 (175) 617 (138)
-    24^3 x 192 -> 96, k=3:  ours 82 (167) 324 (128)  PyTorch 52 (264) 169 (244)
-    12^3 x 192 -> 192, k=3:  ours 26 (133) 81 (127)  PyTorch 14 (240) 48 (213)
-    3^3 x 768 -> 768, k=3:  ours 11 (79) 81 (32)  PyTorch 24 (36) 90 (29)
+    48^3 x 24 -> 24, k=3:  ours 49 (70) 93 (111)  PyTorch 21 (160) 71 (146)
+    48^3 x 96 -> 48, k=3:  ours 128 (216) 365 (226)  PyTorch 98 (280) 352 (235)
+    48^3 x 16 -> 16, k=5:  ours 46 (154) 112 (189)  PyTorch 21 (337) 70 (304)
+    48^3 x 32 -> 32, k=5:  ours 144 (197) 339 (251)  PyTorch 125 (226) 278 (306)
+    24^3 x 192 -> 96, k=3:  ours 31 (446) 120 (344)  PyTorch 39 (348) 127 (325)
+    12^3 x 192 -> 192, k=3:  ours 8 (445) 25 (409)  PyTorch 9 (370) 30 (341)
+    3^3 x 768 -> 768, k=3:  ours 9 (92) 37 (71)  PyTorch 7 (131) 48 (54)
 """
 
 import argparse
