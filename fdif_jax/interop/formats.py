@@ -197,6 +197,8 @@ def _head_path(model: Any, task: str | None) -> str:
     tasks = tasks_of(model)
     if not tasks and task is None:
         return "head"
+    if task is None:
+        raise InputError(f"the network has several heads ({', '.join(tasks)}); choose with --task.")
     if task not in tasks:
         allowed = ", ".join(tasks) or "none, it has a single head"
         raise InputError(f"the network's tasks are: {allowed}; got {task!r}.")

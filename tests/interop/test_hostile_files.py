@@ -11,6 +11,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from command_line import done, fdif, refused
+from flax import nnx
 from small_networks import BUILDERS, primus, resenc, same_weights, swin, vnet
 
 from fdif_jax.errors import InputError
@@ -521,6 +522,15 @@ def test_our_own_files_say_what_no_tensor_does(tmp_path):
         assert data.count(old) == 1
         (tmp_path / "x.safetensors").write_bytes(data.replace(old, new))
         assert read_network(tmp_path / "x.safetensors").model.config.merging == "merging"
+
+
+def test_export_of_several_heads_asks_for_one(tmp_path):
+    model = primus()
+    model.replace_head({"shape": 4, "mapper": 2}, rngs=nnx.Rngs(1))
+    save_model(tmp_path / "model", model)
+    out = tmp_path / "w.safetensors"
+    words = ["export", "--model", tmp_path / "model", "--to", "safetensors", "--out", out]
+    refused(*words, says=["has several heads (shape, mapper); choose with --task"], writes=out)
 
 
 @pytest.mark.slow
