@@ -87,7 +87,7 @@ def test_command_of_the_pages_runs(folder, line):
 def test_other_commands_are_known_scripts():
     others = {line for line in commands() if not line.startswith("fdif ")}
     assert others == BY_HAND
-    mentioned = set(re.findall(r"`(scripts/[a-z_]+)", README))
+    mentioned = set(re.findall(r"`(scripts/[a-z_.]+)", README))
     assert all((ROOT / name).is_file() for name in mentioned)
 
 

@@ -374,7 +374,10 @@ ASSUMED = {
 }
 
 
-@pytest.mark.parametrize("name", ASSUMED)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow) if n == "unetr" else n for n in ASSUMED],
+)
 def test_what_the_file_does_not_say_is_said(name, networks, tmp_path):
     model = networks[name] if name != "primus" else primus(image_size=(32, 32, 32))
     path = tmp_path / "w.safetensors"

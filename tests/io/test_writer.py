@@ -405,7 +405,7 @@ def test_sigkill_at_random_moments_leaves_nothing_half(tmp_path, layout):
 
 
 def test_ctrl_c_finishes_the_samples_in_flight_and_says_how_far_it_came(tmp_path):
-    made = generation(num_samples=200)
+    made = generation(num_samples=2000)  # far more than are made before it
 
     def interrupt():
         while len(list(tmp_path.rglob("*_y.nii.gz"))) < 3:
@@ -420,8 +420,8 @@ def test_ctrl_c_finishes_the_samples_in_flight_and_says_how_far_it_came(tmp_path
     outcome = files(tmp_path / "d")
     images = [name for name in outcome if name.endswith("_x.nii.gz")]
     labels = [name for name in outcome if name.endswith("_y.nii.gz")]
-    assert f"{len(images)} of 200 samples are complete" in str(caught.value)
-    assert len(images) == len(labels) < 200
+    assert f"{len(images)} of 2000 samples are complete" in str(caught.value)
+    assert len(images) == len(labels) < 2000
     assert not [name for name in outcome if name.endswith(".tmp")]
 
 

@@ -25,8 +25,8 @@ from fdif_jax.errors import InputError
         ("resenc_l", 14, 102_359_430),
         ("resenc_l", 110, 102_436_710),
         ("resenc_l", 3, 102_350_575),
-        ("primus_m", 14, 147_661_030),
-        ("primus_m", 110, 151_141_238),
+        pytest.param("primus_m", 14, 147_661_030, marks=pytest.mark.slow),
+        pytest.param("primus_m", 110, 151_141_238, marks=pytest.mark.slow),
     ],
 )
 def test_parameter_counts_at_the_papers_sizes(name, classes, count):
@@ -165,6 +165,7 @@ def test_a_network_is_made_by_name_in_training_mode():
     assert g.same_weights(model, create_model("vnet", rngs=nnx.Rngs(0), **options))
 
 
+@pytest.mark.slow
 def test_the_memory_of_a_step_is_weights_and_an_equal_share_for_each_sample():
     """Four float32 numbers for each parameter, and what one volume keeps times the batch."""
     size = (16, 16, 24)
