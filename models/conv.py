@@ -21,11 +21,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from fdif_jax.models import winograd
-from fdif_jax.models.winograd import largest_divisor
+from fdif_jax.models.winograd import largest_divisor, plane_conv
 from jax import Array, lax
 
 _DIMS_3D = ("NDHWC", "DHWIO", "NDHWC")
-_DIMS_2D = ("NHWC", "HWIO", "NHWC")
 _FEW_CHANNELS = 4  # up to here depth taps and channels are one axis
 _SHIFTED_ROWS = 8192  # voxels of a slab whose shifted copies stay in the cache
 _TINY_VOXELS = 6**3  # up to here the kernel is larger than the map: one product over columns
@@ -144,7 +143,7 @@ def strided_by_taps(x: Array, kernel: Array, stride: Shape3) -> Array:
     for tap in range(k):
         last = tap + (planes - 1) * stride[0] + 1
         picked = padded[:, tap : last : stride[0]].reshape(n * planes, h, w, i)
-        part = _conv2d(picked, kernel[tap], stride[1:])
+        part = plane_conv(picked, kernel[tap], stride[1:])
         total = part if total is None else total + part
     return total.reshape(n, planes, *total.shape[1:])  # type: ignore[union-attr]
 
@@ -179,7 +178,7 @@ def by_folded_taps(x: Array, kernel: Array) -> Array:
     padded = jnp.pad(x, ((0, 0), ((k - 1) // 2,) * 2, (0, 0), (0, 0), (0, 0)))
     folded = jnp.concatenate([padded[:, tap : tap + depth] for tap in range(k)], axis=-1)
     flat = kernel.transpose(1, 2, 0, 3, 4).reshape(kh, kw, k * i, o)
-    return _conv2d(folded.reshape(n * depth, h, w, k * i), flat).reshape(n, depth, h, w, o)
+    return plane_conv(folded.reshape(n * depth, h, w, k * i), flat).reshape(n, depth, h, w, o)
 
 
 def kernel_gradient_by_shifts(x: Array, grad: Array, size: Shape3) -> Array:
@@ -279,11 +278,6 @@ def _neighbourhoods(x: Array, size: Shape3) -> Array:
     picked = np.lib.stride_tricks.sliding_window_view(numbers, size).reshape(-1)
     rows = jnp.take(padded.reshape(b, -1, c), picked, axis=1, mode="clip")
     return rows.reshape(b, *extent, math.prod(size) * c)
-
-
-def _conv2d(x: Array, kernel: Array, stride: tuple[int, ...] = (1, 1)) -> Array:
-    padding = [((k - 1) // 2,) * 2 for k in kernel.shape[:2]]
-    return lax.conv_general_dilated(x, kernel, stride, padding, dimension_numbers=_DIMS_2D)
 
 
 def _rows_product(x: Array, grad: Array) -> Array:

@@ -70,10 +70,3 @@ class Classifier(nnx.Module):
         features = self.encoder.encode(x).astype(jnp.float32)
         pooled = features.mean(axis=tuple(range(1, features.ndim - 1)))
         return self.linear(self.dropout(pooled))
-
-
-def drop_parts(network: Any) -> None:
-    """Removes the modules named in ``decoder_parts``: what ``encode`` does not need."""
-    for name in network.decoder_parts:
-        if hasattr(network, name):
-            delattr(network, name)

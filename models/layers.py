@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from fdif_jax.models.conv import Shape3, conv, patch_conv, patch_conv_transpose, rows_product
+from fdif_jax.models.norms import constant
 from flax import nnx
 from jax import Array
 from jax.typing import DTypeLike
@@ -151,6 +152,15 @@ class ConvTranspose(nnx.Module):
         """(B, D, H, W, I) to (B, kD * D, kH * H, kW * W, O)."""
         kernel = self.kernel[...].astype(self.dtype)
         return _add_bias(patch_conv_transpose(x.astype(self.dtype), kernel), self.bias)
+
+
+def he_start(module: Conv | ConvTranspose, rngs: nnx.Rngs) -> None:
+    """He normal kernel by PyTorch's fan-in, zero bias: the start of nnU-Net's networks."""
+    *size, i, o = module.kernel.shape
+    fan_in = math.prod(size) * (i if isinstance(module, Conv) else o)
+    module.kernel.set_value(he_normal(rngs, module.kernel.shape, fan_in))
+    if module.bias is not None:
+        module.bias.set_value(constant(0.0, module.bias.shape[0]))
 
 
 def per_axis(size: int | Shape3) -> Shape3:

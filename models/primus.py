@@ -6,18 +6,18 @@ Counterpart of ``Primus`` of dynamic-network-architectures.
 import dataclasses
 import itertools
 import math
-from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from fdif_jax.models import heads
 from fdif_jax.models.conv import Shape3
-from fdif_jax.models.layers import Conv, ConvTranspose, Linear, he_normal, normal
+from fdif_jax.models.layers import Conv, ConvTranspose, Linear, he_start, normal
+from fdif_jax.models.network import PositionedNetwork
 from fdif_jax.models.norms import LayerNorm, constant
 from fdif_jax.models.recompute import recomputed
-from fdif_jax.models.sizes import check_exact, check_input, check_multiple
-from fdif_jax.models.vit import light_attention, resized_positions
+from fdif_jax.models.sizes import check_input, check_multiple
+from fdif_jax.models.vit import light_attention
 from flax import nnx
 from jax import Array
 from jax.typing import DTypeLike
@@ -149,7 +149,7 @@ class PatchDecoder(nnx.Module):
         )
         self.norms = nnx.List([LayerNorm(w, epsilon=_DECODER_EPSILON) for w in widths[1:-1]])
         for up in self.ups:
-            _start(up, rngs)
+            he_start(up, rngs)
 
     def __call__(self, x: Array) -> Array:
         """(B, d, h, w, features) to (B, 8d, 8h, 8w, out_features)."""
@@ -160,7 +160,7 @@ class PatchDecoder(nnx.Module):
         return x
 
 
-class Primus(nnx.Module):
+class Primus(PositionedNetwork):
     """Primus with logits per voxel.
 
     Args:
@@ -171,6 +171,7 @@ class Primus(nnx.Module):
       InputError: an image size that is not a multiple of 8, or widths that do not fit.
     """
 
+    name, patch = "primus", PATCH
     decoder_parts = ("head",)
 
     def __init__(self, config: PrimusConfig, *, rngs: nnx.Rngs):
@@ -186,7 +187,7 @@ class Primus(nnx.Module):
         self.patches = Conv(
             config.in_channels, wide, PATCH, PATCH, use_bias=True, dtype=dtype, rngs=rngs
         )
-        self.positions = nnx.Param(normal(rngs, (1, math.prod(_grid(config.image_size)), wide)))
+        self.positions = nnx.Param(normal(rngs, (1, math.prod(self._grid()), wide)))
         rates = [config.drop_path * i / max(config.depth - 1, 1) for i in range(config.depth)]
         self.blocks = nnx.List(
             [EvaBlock(wide, config.heads, rate, dtype=dtype, rngs=rngs) for rate in rates]
@@ -209,61 +210,27 @@ class Primus(nnx.Module):
         maps = {"tokens": hidden[0]} | {f"block{i}": y for i, y in enumerate(hidden[1:])}
         return maps | {"encoded": self.norm(hidden[-1])}
 
-    def check_size(self, size: tuple[int, ...], batch: int = 1) -> None:
-        """Refuses any size but ``image_size``.
-
-        Another shape with as many tokens would compute, with wrong positions.
-        """
-        check_exact(size, self.config.image_size, "primus")
-
-    def resize_position_embeddings(self, image_size: Shape3) -> None:
-        """Makes the network take ``image_size`` by trilinear interpolation of the positions."""
-        check_multiple(image_size, PATCH, "primus")
-        old, new = _grid(self.config.image_size), _grid(image_size)
-        self.positions = nnx.Param(resized_positions(self.positions[...], old, new))
-        self.config = dataclasses.replace(self.config, image_size=tuple(image_size))
-
-    def replace_head(
-        self, out_channels: int | Mapping[str, int] | heads.Outputs, *, rngs: nnx.Rngs
-    ) -> None:
-        """A fresh decoder, or one per task; its widths follow the classes."""
-        outputs = heads.as_outputs(out_channels)
-        self.config = dataclasses.replace(self.config, out_channels=outputs)
-        self.head = self._build_heads(rngs)
-
-    def drop_decoder(self) -> None:
-        """Keeps what ``encode`` needs."""
-        heads.drop_parts(self)
-
-    def _build_heads(self, rngs: nnx.Rngs):
-        wide, dtype = self.config.hidden_size, jnp.dtype(self.config.dtype)
-        return heads.build_heads(
-            heads.as_outputs(self.config.out_channels),
-            lambda n: PatchDecoder(wide, n, dtype=dtype, rngs=rngs),
-        )
+    def _one_head(self, out_features: int, rngs: nnx.Rngs) -> PatchDecoder:
+        dtype = jnp.dtype(self.config.dtype)
+        return PatchDecoder(self.config.hidden_size, out_features, dtype=dtype, rngs=rngs)
 
     def _tokens(self, x: Array) -> list[Array]:
         check_input(x, self.config.in_channels, "primus")
         self.check_size(x.shape[1:4])
-        y = self.patches(x)
-        y = y.reshape(y.shape[0], -1, y.shape[-1])
-        hidden = [y + self.positions[...].astype(y.dtype)]
+        hidden = [self._embedded(self.patches(x))]
         for block in self.blocks:
             hidden.append(self._run(block, hidden[-1]))
         return hidden
 
     def _run(self, block: EvaBlock, x: Array) -> Array:
-        grid = _grid(self.config.image_size)
+        grid = self._grid()
         if self.config.remat:
             return recomputed(lambda block, x: block(x, grid), block, x)
         return block(x, grid)
 
-    def _as_grid(self, tokens: Array) -> Array:
-        return tokens.reshape(-1, *_grid(self.config.image_size), tokens.shape[-1])
-
     def _initialize(self, rngs: nnx.Rngs) -> None:
         """Narrow normal linear maps, later ones narrower; He normal patches; zero biases."""
-        _start(self.patches, rngs)
+        he_start(self.patches, rngs)
         for depth, block in enumerate(self.blocks, 1):
             for _, module in nnx.iter_modules(block):
                 if isinstance(module, Linear):
@@ -284,15 +251,3 @@ def decoder_widths(features: int, out_features: int) -> tuple[int, int]:
 def _gated(modules: tuple[LayerNorm, Linear], gate: Array, value: Array) -> Array:
     norm, out = modules
     return out(norm(jax.nn.silu(gate) * value))
-
-
-def _start(module: Conv | ConvTranspose, rngs: nnx.Rngs) -> None:
-    *size, i, o = module.kernel.shape
-    fan_in = math.prod(size) * (i if isinstance(module, Conv) else o)
-    module.kernel.set_value(he_normal(rngs, module.kernel.shape, fan_in))
-    if module.bias is not None:
-        module.bias.set_value(constant(0.0, module.bias.shape[0]))
-
-
-def _grid(image_size: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(n // PATCH for n in image_size)

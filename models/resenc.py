@@ -11,7 +11,8 @@ from collections.abc import Mapping
 import jax.numpy as jnp
 from fdif_jax.models import heads
 from fdif_jax.models.conv import Shape3
-from fdif_jax.models.layers import Conv, ConvTranspose, he_normal
+from fdif_jax.models.layers import Conv, ConvTranspose, he_start
+from fdif_jax.models.network import SegmentationNetwork
 from fdif_jax.models.norms import InstanceNorm, activate, constant
 from fdif_jax.models.recompute import apply
 from fdif_jax.models.sizes import check_input, check_multiple
@@ -265,7 +266,7 @@ class Stage(nnx.Module):
         return x
 
 
-class ResEncUNet(nnx.Module):
+class ResEncUNet(SegmentationNetwork):
     """Residual encoder, plain decoder, and a head at every decoder level.
 
     Args:
@@ -381,24 +382,21 @@ class ResEncUNet(nnx.Module):
         self, out_channels: int | Mapping[str, int] | heads.Outputs, *, rngs: nnx.Rngs
     ) -> None:
         """Fresh heads at every level, by task at the finest; everything else stays."""
-        outputs = heads.as_outputs(out_channels)
-        self.config = dataclasses.replace(self.config, out_channels=outputs)
-        self.head = heads.build_heads(outputs, lambda n: self._one_head(0, n, rngs))
+        super().replace_head(out_channels, rngs=rngs)
+        outputs = self.config.out_channels
         levels = range(len(self.config.features) - 2, 0, -1)
         single = isinstance(outputs, int)
         self.side_heads = nnx.List(
-            [self._one_head(q, outputs, rngs) for q in levels] if single else []
+            [self._head_at(q, outputs, rngs) for q in levels] if single else []
         )
 
-    def drop_decoder(self) -> None:
-        """Keeps what ``encode`` needs."""
-        heads.drop_parts(self)
+    def _one_head(self, out_features: int, rngs: nnx.Rngs) -> Conv:
+        return self._head_at(0, out_features, rngs)
 
-    def _one_head(self, level: int, n: int, rngs: nnx.Rngs) -> Conv:
-        dtype = jnp.dtype(self.config.dtype)
-        width = self.config.features[level]
-        head = Conv(width, n, 1, use_bias=True, dtype=dtype, rngs=rngs)
-        _start(head, width, rngs)
+    def _head_at(self, level: int, out_features: int, rngs: nnx.Rngs) -> Conv:
+        width, dtype = self.config.features[level], jnp.dtype(self.config.dtype)
+        head = Conv(width, out_features, 1, use_bias=True, dtype=dtype, rngs=rngs)
+        he_start(head, rngs)
         return head
 
     def _encoder_maps(self, x: Array) -> list[Array]:
@@ -414,8 +412,7 @@ class ResEncUNet(nnx.Module):
         """He normal kernels, zero biases, and each block starts as its skip alone."""
         for _, module in nnx.iter_modules(self):
             if isinstance(module, Conv | ConvTranspose):
-                *size, i, o = module.kernel.shape
-                _start(module, math.prod(size) * (i if isinstance(module, Conv) else o), rngs)
+                he_start(module, rngs)
             elif isinstance(module, Block):
                 scale = module.unit2.norm.scale
                 scale.set_value(constant(0.0, scale.shape[0]))  # type: ignore[union-attr]
@@ -426,12 +423,6 @@ def average_pool(x: Array, size: Shape3) -> Array:
     (b, d, h, w, c), (i, j, k) = x.shape, size
     blocks = x.reshape(b, d // i, i, h // j, j, w // k, k, c)
     return blocks.mean(axis=(2, 4, 6))
-
-
-def _start(module: Conv | ConvTranspose, fan_in: int, rngs: nnx.Rngs) -> None:
-    module.kernel.set_value(he_normal(rngs, module.kernel.shape, fan_in))
-    if module.bias is not None:
-        module.bias.set_value(constant(0.0, module.bias.shape[0]))
 
 
 def _product(strides: tuple[Shape3, ...]) -> tuple[int, ...]:

@@ -5,12 +5,12 @@ earlier).
 """
 
 import dataclasses
-from collections.abc import Mapping
 
 import jax.numpy as jnp
 from fdif_jax.models import heads
 from fdif_jax.models.blocks import ResidualBlock, UpBlock
 from fdif_jax.models.layers import Conv
+from fdif_jax.models.network import SegmentationNetwork
 from fdif_jax.models.norms import layer_norm
 from fdif_jax.models.recompute import apply
 from fdif_jax.models.sizes import check_input, check_multiple
@@ -52,7 +52,7 @@ class SwinUNETRConfig:
     dtype: str = "float32"
 
 
-class SwinUNETR(nnx.Module):
+class SwinUNETR(SegmentationNetwork):
     """SwinUNETR with the head's logits per voxel.
 
     Args:
@@ -145,24 +145,9 @@ class SwinUNETR(nnx.Module):
                 "normalise over; the nearest sizes are 32x32x64 and larger."
             )
 
-    def replace_head(
-        self, out_channels: int | Mapping[str, int] | heads.Outputs, *, rngs: nnx.Rngs
-    ) -> None:
-        """A fresh head, or one per task; everything else stays."""
-        outputs = heads.as_outputs(out_channels)
-        self.config = dataclasses.replace(self.config, out_channels=outputs)
-        self.head = self._build_heads(rngs)
-
-    def drop_decoder(self) -> None:
-        """Keeps what ``encode`` needs."""
-        heads.drop_parts(self)
-
-    def _build_heads(self, rngs: nnx.Rngs):
+    def _one_head(self, out_features: int, rngs: nnx.Rngs) -> Conv:
         features, dtype = self.config.feature_size, jnp.dtype(self.config.dtype)
-        return heads.build_heads(
-            heads.as_outputs(self.config.out_channels),
-            lambda n: Conv(features, n, 1, use_bias=True, dtype=dtype, rngs=rngs),
-        )
+        return Conv(features, out_features, 1, use_bias=True, dtype=dtype, rngs=rngs)
 
     def _stages(self, x: Array) -> list[Array]:
         check_input(x, self.config.in_channels, "swin_unetr")

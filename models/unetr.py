@@ -6,17 +6,17 @@ Counterpart of ``monai.networks.nets.UNETR``. The parameters that MONAI creates 
 
 import dataclasses
 import math
-from collections.abc import Mapping
 
 import jax.numpy as jnp
 from fdif_jax.models import heads
 from fdif_jax.models.blocks import ProjectionUp, ResidualBlock, UpBlock
 from fdif_jax.models.conv import Shape3
 from fdif_jax.models.layers import Conv, normal
+from fdif_jax.models.network import PositionedNetwork
 from fdif_jax.models.norms import LayerNorm
 from fdif_jax.models.recompute import apply
-from fdif_jax.models.sizes import check_exact, check_input, check_multiple
-from fdif_jax.models.vit import TransformerBlock, resized_positions
+from fdif_jax.models.sizes import check_input, check_multiple
+from fdif_jax.models.vit import TransformerBlock
 from flax import nnx
 from jax import Array
 
@@ -55,7 +55,7 @@ class UNETRConfig:
     dtype: str = "float32"
 
 
-class UNETR(nnx.Module):
+class UNETR(PositionedNetwork):
     """UNETR with the head's logits per voxel.
 
     Args:
@@ -66,6 +66,7 @@ class UNETR(nnx.Module):
       InputError: an image size that is not a multiple of 16, or widths that do not fit.
     """
 
+    name, patch = "unetr", PATCH
     decoder_parts = (
         "encoder1",
         "encoder2",
@@ -91,7 +92,7 @@ class UNETR(nnx.Module):
         self.patches = Conv(
             c.in_channels, wide, PATCH, PATCH, use_bias=True, dtype=dtype, rngs=rngs
         )
-        self.positions = nnx.Param(normal(rngs, (1, math.prod(_grid(c.image_size)), wide)))
+        self.positions = nnx.Param(normal(rngs, (1, math.prod(self._grid()), wide)))
         self.blocks = nnx.List(
             [
                 TransformerBlock(wide, c.mlp_size, c.heads, dtype=dtype, rngs=rngs)
@@ -137,50 +138,15 @@ class UNETR(nnx.Module):
             y = maps[f"decoder{level}"] = apply(block, y, maps[f"encoder{level - 1}"], remat=remat)
         return maps
 
-    def check_size(self, size: tuple[int, ...], batch: int = 1) -> None:
-        """Refuses any size but ``image_size``."""
-        check_exact(size, self.config.image_size, "unetr")
-
-    def resize_position_embeddings(self, image_size: Shape3) -> None:
-        """Makes the network take ``image_size`` by trilinear interpolation of the positions."""
-        check_multiple(image_size, PATCH, "unetr")
-        old, new = _grid(self.config.image_size), _grid(image_size)
-        self.positions = nnx.Param(resized_positions(self.positions[...], old, new))
-        self.config = dataclasses.replace(self.config, image_size=tuple(image_size))
-
-    def replace_head(
-        self, out_channels: int | Mapping[str, int] | heads.Outputs, *, rngs: nnx.Rngs
-    ) -> None:
-        """A fresh head, or one per task; everything else stays."""
-        outputs = heads.as_outputs(out_channels)
-        self.config = dataclasses.replace(self.config, out_channels=outputs)
-        self.head = self._build_heads(rngs)
-
-    def drop_decoder(self) -> None:
-        """Keeps what ``encode`` needs."""
-        heads.drop_parts(self)
-
-    def _build_heads(self, rngs: nnx.Rngs):
+    def _one_head(self, out_features: int, rngs: nnx.Rngs) -> Conv:
         features, dtype = self.config.feature_size, jnp.dtype(self.config.dtype)
-        return heads.build_heads(
-            heads.as_outputs(self.config.out_channels),
-            lambda n: Conv(features, n, 1, use_bias=True, dtype=dtype, rngs=rngs),
-        )
+        return Conv(features, out_features, 1, use_bias=True, dtype=dtype, rngs=rngs)
 
     def _tokens(self, x: Array) -> list[Array]:
         """The embedded patches, then the output of every block; (B, L, E) each."""
         check_input(x, self.config.in_channels, "unetr")
         self.check_size(x.shape[1:4])
-        y = self.patches(x)
-        y = y.reshape(y.shape[0], -1, y.shape[-1])
-        hidden = [y + self.positions[...].astype(y.dtype)]
+        hidden = [self._embedded(self.patches(x))]
         for block in self.blocks:
             hidden.append(apply(block, hidden[-1], remat=self.config.remat))
         return hidden
-
-    def _as_grid(self, tokens: Array) -> Array:
-        return tokens.reshape(-1, *_grid(self.config.image_size), tokens.shape[-1])
-
-
-def _grid(image_size: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(n // PATCH for n in image_size)

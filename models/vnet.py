@@ -1,11 +1,11 @@
 """VNet: residual 5x5x5 convolutions on five levels; counterpart of ``monai.networks.nets.VNet``."""
 
 import dataclasses
-from collections.abc import Mapping
 
 import jax.numpy as jnp
 from fdif_jax.models import heads
 from fdif_jax.models.layers import Conv, ConvTranspose
+from fdif_jax.models.network import SegmentationNetwork
 from fdif_jax.models.norms import BatchNorm, activate
 from fdif_jax.models.recompute import apply
 from fdif_jax.models.sizes import check_input, check_multiple
@@ -135,7 +135,7 @@ class Output(nnx.Module):
         return self.conv(self.unit(x))
 
 
-class VNet(nnx.Module):
+class VNet(SegmentationNetwork):
     """VNet with the head's logits per voxel.
 
     Args:
@@ -200,25 +200,9 @@ class VNet(nnx.Module):
                 "normalise over; use a larger size or a batch."
             )
 
-    def replace_head(
-        self, out_channels: int | Mapping[str, int] | heads.Outputs, *, rngs: nnx.Rngs
-    ) -> None:
-        """A fresh head, or one per task; everything else stays."""
-        outputs = heads.as_outputs(out_channels)
-        self.config = dataclasses.replace(self.config, out_channels=outputs)
-        self.head = self._build_heads(rngs)
-
-    def drop_decoder(self) -> None:
-        """Keeps what ``encode`` needs."""
-        heads.drop_parts(self)
-
-    def _build_heads(self, rngs: nnx.Rngs):
+    def _one_head(self, out_features: int, rngs: nnx.Rngs) -> Output:
         dtype = jnp.dtype(self.config.dtype)
-        width = 2 * self.config.width
-        return heads.build_heads(
-            heads.as_outputs(self.config.out_channels),
-            lambda n: Output(width, n, dtype=dtype, rngs=rngs),
-        )
+        return Output(2 * self.config.width, out_features, dtype=dtype, rngs=rngs)
 
     def _down_maps(self, x: Array) -> list[Array]:
         check_input(x, self.config.in_channels, "vnet")

@@ -159,7 +159,7 @@ def _at_points(
     def one_slab(index: Array) -> Array:
         planes = slabs.cut(x, index)
         products = [
-            _plane_conv(_sum(row, planes), kernel)
+            plane_conv(_sum(row, planes), kernel)
             for row, kernel in zip(form.input, kernels, strict=True)
         ]
         outputs = [_sum(column, products) for column in zip(*form.output, strict=True)]
@@ -252,11 +252,11 @@ def _sum(factors: Sequence[float], parts: Sequence[Array]) -> Array:
     return total
 
 
-def _plane_conv(x: Array, kernel: Array) -> Array:
-    """(N, H, W, I) with (kH, kW, I, O), as many voxels out."""
+def plane_conv(x: Array, kernel: Array, stride: tuple[int, ...] = (1, 1)) -> Array:
+    """2-D convolution of (N, H, W, I) with (kH, kW, I, O), symmetric padding ``(k - 1) // 2``."""
     padding = [((k - 1) // 2,) * 2 for k in kernel.shape[:2]]
     dims = ("NHWC", "HWIO", "NHWC")
-    return lax.conv_general_dilated(x, kernel, (1, 1), padding, dimension_numbers=dims)
+    return lax.conv_general_dilated(x, kernel, stride, padding, dimension_numbers=dims)
 
 
 def _plane_gradient(x: Array, grad: Array, size: tuple[int, int]) -> Array:
