@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax.numpy as jnp
+from fdif_jax.models.dropout import Dropout
 from fdif_jax.models.layers import Linear
 from flax import nnx
 from jax import Array
@@ -62,7 +63,7 @@ class Classifier(nnx.Module):
             raise InputError(f"num_classes must be at least 1, got {num_classes}.")
         encoder.drop_decoder()
         self.encoder = encoder
-        self.dropout = nnx.Dropout(dropout, rngs=rngs)
+        self.dropout = Dropout(dropout, rngs=rngs)
         self.linear = Linear(encoder.encoded_features, num_classes, rngs=rngs)
 
     def __call__(self, x: Array) -> Array:

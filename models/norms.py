@@ -56,10 +56,14 @@ class BatchNorm(nnx.Module):
     Args:
       features: channels.
       activation: applied to the result.
+
+    Attributes:
+      axis_name: mesh axis over which the batch is spread, if it is; see ``layers.spread``.
     """
 
     def __init__(self, features: int, *, activation: Activation = "none"):
         self.activation: Activation = activation
+        self.axis_name: str | None = None
         self.use_running_average = False
         self.scale = nnx.Param(constant(1.0, features))
         self.bias = nnx.Param(constant(0.0, features))
@@ -73,9 +77,9 @@ class BatchNorm(nnx.Module):
             y = (x.astype(jnp.float32) - self.mean[...]) * factor + self.bias[...]
             return activate(y, self.activation).astype(x.dtype)
         y, mean, var = standardize(
-            x, self.scale[...], self.bias[...], _BATCH_AND_SPACE, self.activation
+            x, self.scale[...], self.bias[...], _BATCH_AND_SPACE, self.activation, self.axis_name
         )
-        n = x.size // x.shape[-1]
+        n = _count(x, _BATCH_AND_SPACE, self.axis_name)
         self.mean[...] = 0.9 * self.mean[...] + 0.1 * lax.stop_gradient(mean.reshape(-1))
         unbiased = lax.stop_gradient(var.reshape(-1)) * (n / (n - 1))
         self.var[...] = 0.9 * self.var[...] + 0.1 * unbiased
@@ -124,9 +128,14 @@ def _slope(z: Array, activation: Activation) -> Array:
     return jnp.where(z > 0, 1.0, jnp.exp(jnp.minimum(z, 0.0)))
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(3, 4))
+@partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5))
 def standardize(
-    x: Array, scale: Array | None, bias: Array | None, axes: tuple[int, ...], activation: Activation
+    x: Array,
+    scale: Array | None,
+    bias: Array | None,
+    axes: tuple[int, ...],
+    activation: Activation,
+    axis_name: str | None = None,
 ) -> tuple[Array, Array, Array]:
     """``activation(scale * (x - mean) / std + bias)`` with the mean and variance over ``axes``.
 
@@ -136,28 +145,38 @@ def standardize(
       bias: (C,), or None for 0.
       axes: space, or batch and space.
       activation: applied to the result.
+      axis_name: mesh axis that the batch is spread over; its parts are averaged together.
 
     Returns:
       the result in the dtype of ``x``; mean and biased variance, float32, without gradients.
     """
-    n = math.prod(x.shape[a] for a in axes)
+    n = _count(x, axes, axis_name)
     mean = x.astype(jnp.float32).mean(axes, keepdims=True)
+    if axis_name is not None:
+        mean = lax.pmean(mean, axis_name)
     squares = _sums(lambda y, mean: (jnp.square(y.astype(jnp.float32) - mean),), (x,), (mean,))[0]
-    var = _over(squares, axes) / n
+    var = _over(squares, axes, axis_name) / n
     y = _affine((x.astype(jnp.float32) - mean) * lax.rsqrt(var + EPSILON), scale, bias)
     return activate(y, activation).astype(x.dtype), mean, var
 
 
 def _standardize_forward(
-    x: Array, scale: Array | None, bias: Array | None, axes: tuple[int, ...], activation: Activation
+    x: Array,
+    scale: Array | None,
+    bias: Array | None,
+    axes: tuple[int, ...],
+    activation: Activation,
+    axis_name: str | None,
 ):
-    y, mean, var = standardize(x, scale, bias, axes, activation)
+    y, mean, var = standardize(x, scale, bias, axes, activation, axis_name)
     return (y, mean, var), (x, scale, bias, mean, var)
 
 
-def _standardize_backward(axes: tuple[int, ...], activation: Activation, saved, grads):
+def _standardize_backward(
+    axes: tuple[int, ...], activation: Activation, axis_name: str | None, saved, grads
+):
     x, scale, bias, mean, var = saved
-    n = math.prod(x.shape[a] for a in axes)
+    n = _count(x, axes, axis_name)
     inverse = lax.rsqrt(var + EPSILON)
 
     def inner(x, grad, mean, inverse):
@@ -174,7 +193,8 @@ def _standardize_backward(axes: tuple[int, ...], activation: Activation, saved, 
 
     plain, along = _sums(terms, (x, grads[0]), (mean, inverse))
     g, unit = inner(x, grads[0], mean, inverse)
-    dx = inverse * (g - _over(plain, axes) / n - unit * (_over(along, axes) / n))
+    shift, tilt = (_over(sums, axes, axis_name) / n for sums in (plain, along))
+    dx = inverse * (g - shift - unit * tilt)
     dx = dx if scale is None else dx * scale
     dscale = None if scale is None else _over(along, _BATCH_AND_SPACE).reshape(-1)
     dbias = None if bias is None else _over(plain, _BATCH_AND_SPACE).reshape(-1)
@@ -218,9 +238,16 @@ def _sums_by_planes(
     return lax.scan(one, zeros, jnp.arange(depth // planes))[0]
 
 
-def _over(sums: Array, axes: tuple[int, ...]) -> Array:
-    """Sums over space, also over the batch where it is among ``axes``."""
-    return sums.sum(0, keepdims=True) if 0 in axes else sums
+def _count(x: Array, axes: tuple[int, ...], axis_name: str | None) -> int:
+    """How many numbers one mean is over."""
+    parts = 1 if axis_name is None else lax.axis_size(axis_name)
+    return math.prod(x.shape[a] for a in axes) * parts
+
+
+def _over(sums: Array, axes: tuple[int, ...], axis_name: str | None = None) -> Array:
+    """Sums over space, also over the batch, and its parts, where it is among ``axes``."""
+    sums = sums.sum(0, keepdims=True) if 0 in axes else sums
+    return sums if axis_name is None else lax.psum(sums, axis_name)
 
 
 def _affine(x: Array, scale: Array | None, bias: Array | None) -> Array:

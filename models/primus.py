@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from fdif_jax.models import heads
 from fdif_jax.models.conv import Shape3
+from fdif_jax.models.dropout import Dropout
 from fdif_jax.models.layers import Conv, ConvTranspose, Linear, he_start, normal
 from fdif_jax.models.network import PositionedNetwork
 from fdif_jax.models.norms import LayerNorm, constant
@@ -126,8 +127,8 @@ class EvaBlock(nnx.Module):
         self.mlp = GatedMlp(features, int(features * 8 / 3), dtype=dtype, rngs=rngs)
         self.scale1 = nnx.Param(constant(_LAYER_SCALE, features))
         self.scale2 = nnx.Param(constant(_LAYER_SCALE, features))
-        self.drop1 = nnx.Dropout(drop_path, broadcast_dims=(1, 2), rngs=rngs)
-        self.drop2 = nnx.Dropout(drop_path, broadcast_dims=(1, 2), rngs=rngs)
+        self.drop1 = Dropout(drop_path, shared=(1, 2), rngs=rngs)
+        self.drop2 = Dropout(drop_path, shared=(1, 2), rngs=rngs)
 
     def __call__(self, x: Array, grid: tuple[int, ...]) -> Array:
         """(B, L, E), tokens of ``grid`` in C order, to the same."""

@@ -4,6 +4,7 @@ import dataclasses
 
 import jax.numpy as jnp
 from fdif_jax.models import heads
+from fdif_jax.models.dropout import Dropout
 from fdif_jax.models.layers import Conv, ConvTranspose
 from fdif_jax.models.network import SegmentationNetwork
 from fdif_jax.models.norms import BatchNorm, activate
@@ -213,6 +214,6 @@ class VNet(SegmentationNetwork):
         return maps
 
 
-def _channel_dropout(rate: float, rngs: nnx.Rngs) -> nnx.Dropout:
+def _channel_dropout(rate: float, rngs: nnx.Rngs) -> Dropout:
     """Zeroes whole channels of single samples."""
-    return nnx.Dropout(rate, broadcast_dims=(1, 2, 3), rngs=rngs)
+    return Dropout(rate, shared=(1, 2, 3), rngs=rngs)
