@@ -1,6 +1,7 @@
 """What every test runs under: strict dtypes, full float32 products, a warm compilation cache."""
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
@@ -33,6 +34,9 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_default_matmul_precision", "highest")
+
+# A process that was started in the background ignores ctrl-c, and so would those that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples in every run: a red test stays red until the code changes.
 settings.register_profile(

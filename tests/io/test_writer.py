@@ -406,8 +406,6 @@ def test_sigkill_at_random_moments_leaves_nothing_half(tmp_path, layout):
 
 def test_ctrl_c_finishes_the_samples_in_flight_and_says_how_far_it_came(tmp_path):
     made = generation(num_samples=2000)  # far more than are made before it
-    # A process that was started in the background ignores ctrl-c, and its tests would too.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupt():
         while len(list(tmp_path.rglob("*_y.nii.gz"))) < 3:
