@@ -24,7 +24,17 @@ MAY_USE = {
     "model_io": {"models", "model_weights", "config"},
     "interop": {"models", "io"},
     "train": {"models", "model_io", "interop", "data", "synth", "io", "config"},
-    "infer": {"models", "model_io", "interop", "data", "synth", "io", "config"},
+    "infer": {
+        "models",
+        "model_io",
+        "model_weights",
+        "interop",
+        "data",
+        "synth",
+        "io",
+        "config",
+        "compilation",
+    },
     "viz": {"io", "synth", "infer", "config"},
 }
 # Parts in which a whole library is out of place.

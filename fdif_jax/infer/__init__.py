@@ -1,0 +1,1 @@
+"""From a network to label files, and from label files to scores."""
