@@ -79,12 +79,21 @@ def test_a_pointwise_network_gives_its_answer_everywhere(shape, blending, overla
         pytest.param(5, 0.25, [0], id="smaller"),
         pytest.param(14, 0.25, [0, 6], id="ends-with-a-step"),
         pytest.param(15, 0.25, [0, 6, 7], id="last-moved-back"),
+        pytest.param(18, 0.3, [0, 5, 10], id="whole-steps-rounded-down"),
         pytest.param(10, 0.99, [0, 1, 2], id="at-least-one-voxel-a-step"),
     ],
 )
 def test_starts_of_an_axis(size, overlap, starts):
     windows = Windows((8, 8, 8), overlap)
     assert window_starts((size, 8, 8), windows) == [(start, 0, 0) for start in starts]
+
+
+def test_the_larger_half_of_the_padding_lies_behind():
+    def index(x):
+        return np.broadcast_to(np.arange(8, dtype=np.float32)[:, None, None, None], x.shape)
+
+    logits = sliding_window(index, volume(5, 8, 8), Windows((8, 8, 8)), 1)
+    assert logits[:, 0, 0, 0].tolist() == [1, 2, 3, 4, 5]
 
 
 def test_planes_come_in_order_while_windows_are_still_to_come():
