@@ -1,4 +1,4 @@
-"""The progress bar: samples per second and time left, on stderr."""
+"""The progress bar: how many per second and time left, on stderr."""
 
 import sys
 from types import TracebackType
@@ -11,8 +11,8 @@ _LOG_EVERY_S = 10.0  # where stderr is a file, each update is a line in it
 class Bar:
     """Called with (complete, all); a bar appears with the first call."""
 
-    def __init__(self, *, quiet: bool = False):
-        self._quiet = quiet
+    def __init__(self, *, quiet: bool = False, unit: str = "sample"):
+        self._quiet, self._unit = quiet, unit
         self._bar: tqdm | None = None
 
     def __call__(self, done: int, total: int) -> None:
@@ -21,7 +21,7 @@ class Bar:
             return
         if self._bar is None:
             every = 0.1 if sys.stderr.isatty() else _LOG_EVERY_S
-            self._bar = tqdm(total=total, initial=done, unit="sample", mininterval=every)
+            self._bar = tqdm(total=total, initial=done, unit=self._unit, mininterval=every)
         self._bar.update(done - self._bar.n)
 
     def __enter__(self) -> "Bar":

@@ -1,0 +1,136 @@
+"""Which prediction is held against which reference."""
+
+import collections
+import dataclasses
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from fdif_jax.data.datalist import Case, DataList, read_datalist, stem
+from fdif_jax.errors import InputError
+from fdif_jax.io.nifti import ENDINGS
+
+Names = Mapping[str, Mapping[int, str]]
+"""Task to {id: class name}; the task of a single-task set is the empty string."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pair:
+    """One case.
+
+    Attributes:
+      case: its name in the scores.
+      prediction: label file.
+      reference: label file, or one for each task.
+    """
+
+    case: str
+    prediction: Path
+    reference: tuple[Path, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pairing:
+    """All cases, and what the references say of themselves.
+
+    Attributes:
+      pairs: in the order of the references.
+      unpredicted: names of references without a prediction.
+      names: of the classes, as far as a data list declares them.
+    """
+
+    pairs: tuple[Pair, ...]
+    unpredicted: tuple[str, ...] = ()
+    names: Names = dataclasses.field(default_factory=dict)
+
+
+def pair_files(prediction: Path, reference: Path) -> Pairing:
+    """Predictions with their references.
+
+    Two files are one case, whatever their names. In folders, files belong together by name,
+    folders and endings aside. In a data list, a case is found by its id or by the name of its
+    image or label; where a prediction is of a validation case, all of them are expected.
+
+    Args:
+      prediction: a label file, or a folder of them.
+      reference: a label file, a folder of them, or a data list (or its folder).
+
+    Raises:
+      InputError: a path is missing or holds nothing, or a prediction has no reference.
+    """
+    for path in (prediction, reference):
+        if not path.exists():
+            raise InputError(f"{path} does not exist; give label files, or folders of them.")
+    if prediction.is_file() and reference.is_file() and reference.suffix != ".json":
+        return Pairing((Pair(stem(reference), prediction, (reference,)),))
+    predictions = _by_stem([prediction] if prediction.is_file() else _label_files(prediction))
+    if reference.is_file() and reference.suffix != ".json":
+        raise InputError(
+            f"{prediction} is a folder and {reference} a file; give two files or two folders."
+        )
+    if _is_datalist(reference):
+        return _with_list(predictions, read_datalist(reference))
+    references = _by_stem(_label_files(reference))
+    _refuse_unmatched(predictions, references, reference)
+    pairs = [Pair(k, predictions[k], (path,)) for k, path in references.items() if k in predictions]
+    return Pairing(tuple(pairs), tuple(k for k in references if k not in predictions))
+
+
+def _with_list(predictions: Mapping[str, Path], datalist: DataList) -> Pairing:
+    labelled = [case for case in (*datalist.validation, *datalist.training) if case.label]
+    keys: dict[str, Case] = {}
+    for name in ("id", "image", "label"):  # an id beats a file name
+        for case in labelled:
+            keys.setdefault(_key(case, name), case)
+    _refuse_unmatched(predictions, keys, datalist.path)
+    found: dict[str, Path] = {}
+    for key, path in predictions.items():
+        case = keys[key]
+        if case.id in found:
+            raise InputError(f"{found[case.id]} and {path} are both of the case {case.id}.")
+        found[case.id] = path
+    expected = [case for case in datalist.validation if case.label]
+    if not any(case.id in found for case in expected):
+        expected = []
+    pairs = [Pair(c.id, found[c.id], c.label) for c in labelled if c.id in found]
+    missing = tuple(case.id for case in expected if case.id not in found)
+    names = datalist.tasks or {"": datalist.labels}
+    return Pairing(tuple(pairs), missing, names)
+
+
+def _key(case: Case, name: str) -> str:
+    return case.id if name == "id" else stem((case.images if name == "image" else case.label)[0])
+
+
+def _is_datalist(path: Path) -> bool:
+    named = ("data/data.json", "data.json", "dataset.json")
+    return path.is_file() or any((path / name).is_file() for name in named)
+
+
+def _label_files(folder: Path) -> list[Path]:
+    files = sorted(path for path in folder.rglob("*") if path.name.endswith(ENDINGS))
+    files = [path for path in files if not path.name.startswith(".")]
+    if not files:
+        raise InputError(f"{folder} holds no label files ({', '.join(ENDINGS)}).")
+    return files
+
+
+def _by_stem(files: Iterable[Path]) -> dict[str, Path]:
+    files = list(files)
+    count = collections.Counter(map(stem, files))
+    name, most = count.most_common(1)[0]
+    if most > 1:
+        one, other = [path for path in files if stem(path) == name][:2]
+        raise InputError(f"{one} and {other} have one name, so cases cannot be told apart.")
+    return {stem(path): path for path in files}
+
+
+def _refuse_unmatched(
+    predictions: Mapping[str, Path], references: Mapping[str, object], where: Path
+) -> None:
+    lone = [path for key, path in predictions.items() if key not in references]
+    if lone:
+        more = f" ({len(lone) - 1} more have none either)" if lone[1:] else ""
+        raise InputError(
+            f"{lone[0]} has no reference of that name in {where}{more}; evaluate a folder that "
+            "holds predictions only, named as their references."
+        )
