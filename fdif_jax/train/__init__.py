@@ -1,0 +1,1 @@
+"""Training: losses, schedules, the log of a run."""
