@@ -62,6 +62,18 @@ def test_gradient_of_any_use_of_the_parts():
     np.testing.assert_allclose(gradient(losses.per_crop), gradient(plain), rtol=1e-4, atol=1e-8)
 
 
+def test_smoothing_of_an_absent_class_that_is_hardly_predicted():
+    """Its probabilities add up to the smoothing: 1 - s / (s + s)."""
+    logits, labels = jnp.zeros((1, 4, 5, 6, 2)), jnp.zeros((1, 4, 5, 6), jnp.int32)
+    logits = logits.at[..., 1].set(np.log(1e-5 / 120))
+    ours, expected = (
+        jax.jit(jax.value_and_grad(lambda x, f=f: f(x, labels).dice[0, 1]))(logits)
+        for f in (losses.per_crop, plain)
+    )
+    np.testing.assert_allclose(ours[0], 0.5, rtol=1e-5)
+    np.testing.assert_allclose(ours[1], expected[1], rtol=1e-4)
+
+
 def test_sums_over_a_large_volume_keep_their_digits():
     logits, labels = draw(1, batch=1, size=(96, 96, 96), classes=2)
     with jax.enable_x64(True):

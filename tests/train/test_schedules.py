@@ -35,4 +35,4 @@ def test_warmup_and_ends(max_iterations, warmup):
         assert found[warmup - 1] == 1
     if max_iterations > warmup:
         assert found[warmup] == 1
-        assert rates(1.0, max_iterations, [max_iterations])[0] == 0
+    assert rates(1.0, max_iterations, [max_iterations])[0] == 0
