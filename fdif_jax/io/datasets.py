@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from fdif_jax.errors import InputError
-from fdif_jax.io import manifest
+from fdif_jax.io import manifest, nifti
 from fdif_jax.io.manifest import Generation
 
-READABLE = (".nii.gz", ".nii")
+READABLE = nifti.ENDINGS
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -10,10 +10,14 @@ import dataclasses
 import functools
 import gzip
 import zlib
+from pathlib import Path
+from typing import Any
 
 import deflate
 import nibabel
 import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
 
 from fdif_jax.errors import InputError
 
@@ -23,6 +27,12 @@ COMPRESSION_LEVEL = 1  # level 2 takes a third more time for 2 % fewer bytes
 _HEADER_BYTES = 352  # header and the four bytes that say: no extensions
 _DESCRIP = slice(148, 228)
 _MARK = "fdif"
+
+ENDINGS = (".nii.gz", ".nii")
+UNREADABLE = (OSError, ValueError, EOFError, zlib.error, ImageFileError, HeaderDataError)
+"""What is raised for files that are damaged, or of no known form."""
+_NIFTI_2 = ((540).to_bytes(4, "little"), (540).to_bytes(4, "big"))
+_NIFTI_2_BYTES = 540
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -78,6 +88,41 @@ def decode(data: bytes) -> tuple[np.ndarray, str]:
         raise InputError(f"holds {len(voxels)} bytes of voxels, its header says {shape} {dtype}")
     array = np.frombuffer(voxels, dtype).reshape(shape, order="F")
     return array, _text(raw)
+
+
+def load(path: Path) -> Any:
+    """The image in ``path`` as nibabel has it, of any program and any form nibabel knows.
+
+    NIfTI is read to its end, since nibabel alone skips the checksum.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      Exception: one of ``UNREADABLE``.
+    """
+    if not path.name.endswith(ENDINGS):
+        return nibabel.load(path)
+    data = path.read_bytes()
+    raw = gunzip(data) if path.name.endswith(".gz") else data
+    kind = nibabel.Nifti2Image if raw[:4] in _NIFTI_2 else nibabel.Nifti1Image
+    return kind.from_bytes(raw)
+
+
+def load_header(path: Path) -> Any:
+    """The header in ``path`` as nibabel has it; of NIfTI no more than that is read.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      Exception: one of ``UNREADABLE``.
+    """
+    if not path.name.endswith(ENDINGS):
+        return nibabel.load(path).header
+    with (gzip.open if path.name.endswith(".gz") else open)(path, "rb") as file:
+        raw = file.read(_NIFTI_2_BYTES)
+    if len(raw) < _HEADER_BYTES:
+        raise InputError("is cut off or empty")
+    if raw[:4] in _NIFTI_2:
+        return nibabel.Nifti2Header(raw)
+    return nibabel.Nifti1Header(raw[:348])
 
 
 def flaw(data: bytes, stamp: Stamp) -> str | None:

@@ -9,12 +9,8 @@ direction is a warning there, and here.
 import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
-import nibabel
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError
 
 from fdif_jax.io import datasets, nifti, resume
 from fdif_jax.io.continuing import refuse_unfinished
@@ -24,7 +20,6 @@ from fdif_jax.io.layouts import layout_for
 
 _SHOWN_IDS = 12
 _RELATIVE_SPACING = 1e-3
-_NIFTI_2 = ((540).to_bytes(4, "little"), (540).to_bytes(4, "big"))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -183,12 +178,12 @@ def _load(found: Declared, path: Path, errors: list[str]) -> _Volume | None:
     """Reads a file; where that fails, says why in ``errors``."""
     name = _show(found, path)
     try:
-        image = _open(path)
+        image = nifti.load(path)
         array = np.asanyarray(image.dataobj)
     except FileNotFoundError:
         errors.append(f"{name}: is missing")
         return None
-    except (OSError, ValueError, ImageFileError, HeaderDataError) as error:
+    except nifti.UNREADABLE as error:
         errors.append(f"{name}: {_first_line(error)}")
         return None
     if array.ndim < 3:
@@ -196,20 +191,6 @@ def _load(found: Declared, path: Path, errors: list[str]) -> _Volume | None:
         return None
     spacing = tuple(float(size) for size in image.header.get_zooms()[:3])
     return _Volume(array, spacing, image.affine)
-
-
-def _open(path: Path) -> Any:
-    """The image in ``path``; NIfTI is read to its end, since nibabel alone skips the checksum.
-
-    Raises:
-      InputError: the file is cut off or damaged.
-    """
-    if not path.name.endswith(datasets.READABLE):
-        return nibabel.load(path)
-    data = path.read_bytes()
-    raw = nifti.gunzip(data) if path.name.endswith(".gz") else data
-    kind = nibabel.Nifti2Image if raw[:4] in _NIFTI_2 else nibabel.Nifti1Image
-    return kind.from_bytes(raw)
 
 
 def _foreign(found: Declared, ref: SampleRef) -> dict[Path, str]:
