@@ -39,19 +39,19 @@ class CropLoss(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """Scalars, float32: what is minimised, and its parts."""
+    """What is minimised, and its parts: (B,) float32 each; a batch's loss is their mean."""
 
     total: Array
     dice_loss: Array
     ce: Array
 
 
-LossFunction = Callable[..., Loss]
-"""``dice_ce`` or ``cross_entropy``."""
+LossFunction = Callable[[Array, Array], Loss]
+"""(logits, labels) to the losses of the crops."""
 
 
-def dice_ce(logits: Array, labels: Array, weights: Array | None = None) -> Loss:
-    """Dice loss + cross-entropy: the mean over crops.
+def dice_ce(logits: Array, labels: Array) -> Loss:
+    """Dice loss + cross-entropy of every crop.
 
     The Dice part averages over all classes: the background, and classes a crop does not have,
     whose part is close to 1 and still has a small gradient.
@@ -59,24 +59,22 @@ def dice_ce(logits: Array, labels: Array, weights: Array | None = None) -> Loss:
     Args:
       logits: (B, D, H, W, C), any floating dtype; sums are float32.
       labels: (B, D, H, W) integers, 0 to C - 1; larger ones give NaN.
-      weights: (B,) of the crops in the mean; None weighs them alike.
     """
-    dice, ce = _means(logits, labels, weights)
-    return Loss(dice + ce, dice, ce)
+    dice, ce = per_crop(logits, labels)
+    return Loss(dice.mean(-1) + ce, dice.mean(-1), ce)
 
 
-def cross_entropy(logits: Array, labels: Array, weights: Array | None = None) -> Loss:
+def cross_entropy(logits: Array, labels: Array) -> Loss:
     """Cross-entropy alone; the Dice part is told but does not count. Arguments as ``dice_ce``."""
-    dice, ce = _means(logits, labels, weights)
-    return Loss(ce, lax.stop_gradient(dice), ce)
+    dice, ce = per_crop(logits, labels)
+    return Loss(ce, lax.stop_gradient(dice.mean(-1)), ce)
+
+
+LOSSES: dict[str, LossFunction] = {"dice_ce": dice_ce, "ce": cross_entropy}
 
 
 def multi_task(
-    loss: LossFunction,
-    logits: Mapping[str, Array],
-    labels: Array,
-    tasks: Sequence[str],
-    weights: Array | None = None,
+    loss: LossFunction, logits: Mapping[str, Array], labels: Array, tasks: Sequence[str]
 ) -> Loss:
     """The sum of the tasks' losses, and of their parts.
 
@@ -86,24 +84,14 @@ def multi_task(
       labels: (B, D, H, W, T).
       tasks: names in the order of the labels' last axis; a mapping's own order does not survive
         jax, which sorts it.
-      weights: as in ``dice_ce``.
     """
-    each = [loss(logits[task], labels[..., t], weights) for t, task in enumerate(tasks)]
+    each = [loss(logits[task], labels[..., t]) for t, task in enumerate(tasks)]
     return jax.tree.map(lambda *parts: sum(parts[1:], parts[0]), *each)
-
-
-def _means(logits: Array, labels: Array, weights: Array | None) -> tuple[Array, Array]:
-    crops = per_crop(logits, labels)
-    dice = crops.dice.mean(-1)
-    if weights is None:
-        return dice.mean(), crops.ce.mean()
-    shares = weights / weights.sum()
-    return (dice * shares).sum(), (crops.ce * shares).sum()
 
 
 @jax.custom_vjp
 def per_crop(logits: Array, labels: Array) -> CropLoss:
-    """The loss of every crop and class, for a mean of one's own. Arguments as ``dice_ce``."""
+    """The parts of every crop, Dice by class. Arguments as ``dice_ce``."""
     return _forward(logits, labels)[0]
 
 
