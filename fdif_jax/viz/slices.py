@@ -1,26 +1,19 @@
-"""One picture per sample: three planes through the middle of image, label and both.
+"""One picture per sample: three planes through the middle of image, label and both."""
 
-matplotlib is imported where it is needed, and its figures are made without pyplot, whose global
-state does not bear threads.
-"""
-
-import io
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from fdif_jax.errors import EnvironmentFault
 from fdif_jax.io import atomic, nifti
 from fdif_jax.io.layout import Layout, SampleRef
+from fdif_jax.viz import drawing
 
 _PLANES = (("axial", 0), ("coronal", 1), ("sagittal", 2))
 _COLUMNS = ("image", "label", "overlay")
-_GOLDEN_TURN = 0.61803398875  # steps of it keep the hues of neighbouring ids apart
 IMAGE_MAX = 128
-_OPACITY = 0.5
 
 
 def write_pictures(
@@ -47,37 +40,22 @@ def picture(image: np.ndarray, label: np.ndarray, title: str) -> bytes:
     Raises:
       EnvironmentFault: matplotlib is not installed.
     """
-    figure = _figure()(figsize=(7.5, 8.0), layout="constrained")
+    figure = drawing.figure((7.5, 8.0))
     figure.suptitle(title)
     label = label[..., 0] if label.ndim == 4 else label
     for row, (plane, axis) in enumerate(_PLANES):
         middle = image.shape[axis] // 2
-        grey = np.take(image, middle, axis) / IMAGE_MAX
+        grey = drawing.grey(np.take(image, middle, axis) / IMAGE_MAX)
         ids = np.take(label, middle, axis)
-        grey_rgb = np.repeat(grey[..., None], 3, axis=-1).clip(0, 1)
-        shown = (ids > 0)[..., None]
-        colours = colour(ids)
-        overlay = np.where(shown, (1 - _OPACITY) * grey_rgb + _OPACITY * colours, grey_rgb)
-        for column, pixels in enumerate((grey_rgb, colours * shown, overlay)):
+        overlay = drawing.over(grey, drawing.colour(ids), ids > 0)
+        for column, pixels in enumerate((grey, drawing.coloured(ids), overlay)):
             axes = figure.add_subplot(3, 3, 3 * row + column + 1)
-            axes.imshow(pixels, origin="lower", interpolation="nearest")
-            axes.set_xticks([])
-            axes.set_yticks([])
+            drawing.show(axes, pixels)
             if row == 0:
                 axes.set_title(_COLUMNS[column])
             if column == 0:
                 axes.set_ylabel(f"{plane}, {'zyx'[axis]} = {middle}")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=100)
-    return buffer.getvalue()
-
-
-def colour(ids: np.ndarray) -> np.ndarray:
-    """RGB of class ids, (…) to (…, 3): the same colour for the same id in every picture."""
-    hue = (ids.astype(np.float64) * _GOLDEN_TURN) % 1.0
-    bright = np.where(ids % 2 == 0, 0.75, 1.0)
-    sector = (hue[..., None] * 6 + np.array([0.0, 4.0, 2.0])) % 6
-    return bright[..., None] * np.clip(np.abs(sector - 3) - 1, 0, 1)
+    return drawing.png(figure)
 
 
 def _write(out_dir: Path, layout: Layout, ref: SampleRef) -> str:
@@ -93,14 +71,3 @@ def _write(out_dir: Path, layout: Layout, ref: SampleRef) -> str:
             "complete, and the same command draws the missing pictures."
         ) from error
     return path
-
-
-def _figure() -> Any:
-    """The figure class; its savefig brings its own canvas for the format."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise EnvironmentFault(
-            "pictures need matplotlib: pip install 'fdif-jax[viz]', or leave out --num_visualize."
-        ) from error
-    return Figure

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.image import imread
 
 from fdif_jax.errors import EnvironmentFault
-from fdif_jax.viz import slices
+from fdif_jax.viz import drawing, slices
 
 
 @pytest.fixture
@@ -30,10 +30,10 @@ def shows(picture: np.ndarray, rgb: np.ndarray) -> bool:
 
 def test_a_picture_shows_image_label_and_overlay(sample):
     picture = pixels(slices.picture(*sample, "sample_00000"))
-    hue = slices.colour(np.array(2))
+    hue = drawing.colour(np.array(2))
     assert shows(picture, hue)
     assert shows(picture, 0.5 * hue + 0.5)  # over an image that is white there
-    assert not shows(picture, slices.colour(np.array(3)))
+    assert not shows(picture, drawing.colour(np.array(3)))
 
 
 def test_several_tasks_show_the_first(sample):
@@ -43,7 +43,7 @@ def test_several_tasks_show_the_first(sample):
 
 
 def test_neighbouring_ids_have_colours_of_their_own():
-    colours = slices.colour(np.arange(1, 110))
+    colours = drawing.colour(np.arange(1, 110))
     assert colours.shape == (109, 3)
     assert colours.min() >= 0
     assert colours.max() <= 1

@@ -1,0 +1,81 @@
+"""What all pictures share: figures, greys, and a colour for every class.
+
+matplotlib is imported where it is needed, and its figures are made without pyplot, whose global
+state does not bear threads.
+"""
+
+import importlib.util
+import io
+from typing import Any
+
+import numpy as np
+
+from fdif_jax.errors import EnvironmentFault
+
+_GOLDEN_TURN = 0.61803398875  # steps of it keep the hues of neighbouring ids apart
+_OPACITY = 0.5
+
+
+def available() -> bool:
+    """Whether pictures can be drawn: matplotlib is installed."""
+    return importlib.util.find_spec("matplotlib") is not None
+
+
+def figure(size: tuple[float, float]) -> Any:
+    """An empty figure of ``size`` inches; its savefig brings its own canvas for the format.
+
+    Raises:
+      EnvironmentFault: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise EnvironmentFault(
+            "pictures need matplotlib: pip install 'fdif-jax[viz]', or leave out the option that "
+            "asks for them (--num_visualize)."
+        ) from error
+    return Figure(figsize=size, layout="constrained")
+
+
+def png(figure: Any) -> bytes:
+    """The figure as a file."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=100)
+    return buffer.getvalue()
+
+
+def show(axes: Any, pixels: np.ndarray, aspect: float = 1.0) -> None:
+    """Draws RGB ``pixels`` (rows upwards, columns, 3) without ticks.
+
+    Args:
+      axes: where.
+      pixels: 0 to 1.
+      aspect: height of a pixel by its width.
+    """
+    axes.imshow(pixels, origin="lower", interpolation="nearest", aspect=aspect)
+    axes.set_xticks([])
+    axes.set_yticks([])
+
+
+def grey(values: np.ndarray) -> np.ndarray:
+    """RGB of values of 0 to 1, (…) to (…, 3); what is beyond is clipped."""
+    return np.repeat(values[..., None], 3, axis=-1).clip(0, 1)
+
+
+def colour(ids: np.ndarray) -> np.ndarray:
+    """RGB of class ids, (…) to (…, 3): the same colour for the same id in every picture."""
+    hue = (ids.astype(np.float64) * _GOLDEN_TURN) % 1.0
+    bright = np.where(ids % 2 == 0, 0.75, 1.0)
+    sector = (hue[..., None] * 6 + np.array([0.0, 4.0, 2.0])) % 6
+    return bright[..., None] * np.clip(np.abs(sector - 3) - 1, 0, 1)
+
+
+def coloured(ids: np.ndarray) -> np.ndarray:
+    """As ``colour``, with the background black."""
+    return colour(ids) * (ids > 0)[..., None]
+
+
+def over(below: np.ndarray, colours: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """``below`` (…, 3) with half-transparent ``colours`` at the pixels of ``where`` (…)."""
+    mixed = (1 - _OPACITY) * below + _OPACITY * colours
+    return np.where(where[..., None], mixed, below)
