@@ -20,7 +20,7 @@ def case(name="case", *, fullest=5, tasks=False):
     """A cube of class 1 whose plane ``fullest`` across the last axis is larger."""
     reference = np.zeros((12, 14, 16), np.uint8)
     reference[4:8, 4:8, 3:9] = 1
-    reference[2:10, 2:10, fullest] = 1
+    reference[2:9, 2:10, fullest] = 1
     prediction = np.roll(reference, 2, 0)
     prediction[:, 6, :] *= 2
     if tasks:
