@@ -8,9 +8,8 @@ each, which costs six reads a voxel instead of eight and needs no coordinates pe
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import DTypeLike
 
-_BLOCK = 1 << 22  # source voxels whose interpolation is in memory at a time, as float64
+_BLOCK = 1 << 21  # source voxels whose interpolation is in memory at a time, as float64
 
 
 class Taps(NamedTuple):
@@ -45,34 +44,34 @@ def linear(source: np.ndarray, steps: tuple[float, float, float], into: np.ndarr
       into: (D', H', W', …).
     """
     plane, row, column = map(taps, source.shape[:3], into.shape[:3], steps)
-    count = max(1, _BLOCK // max(1, source[0].size))
+    count = max(1, _BLOCK // source[0].size)
     for first in range(0, into.shape[0], count):
-        planes = slice(first, first + count)
-        block = along(source, plane.part(planes), 0)
-        into[planes] = along(along(block, row, 1), column, 2)
+        low, high, weight = plane.part(slice(first, first + count))
+        start, stop = low[0], high[-1] + 1
+        slab = np.ascontiguousarray(source[start:stop], np.float64)  # take would copy all of source
+        block = along(slab, Taps(low - start, high - start, weight), 0)
+        into[first : first + count] = along(along(block, row, 1), column, 2)
 
 
 def nearest(source: np.ndarray, steps: tuple[float, float, float], into: np.ndarray) -> None:
     """As ``linear``, with the voxel that is nearest; halfway, the even one."""
-    nearby = [
+    planes, rows, columns = (
         np.rint(np.clip(np.arange(samples) * step, 0, size - 1)).astype(np.intp)
-        for size, samples, step in zip(source.shape, into.shape[:3], steps, strict=False)
-    ]
-    for i, plane in enumerate(nearby[0]):
-        into[i] = source[plane][np.ix_(nearby[1], nearby[2])]
+        for size, samples, step in zip(source.shape[:3], into.shape[:3], steps, strict=True)
+    )
+    for i, plane in enumerate(planes):
+        into[i] = source[plane][np.ix_(rows, columns)]
 
 
-def along(
-    values: np.ndarray, samples: Taps, axis: int, dtype: DTypeLike = np.float64
-) -> np.ndarray:
-    """``values`` interpolated along one axis."""
-    low: np.ndarray = values.take(samples.low, axis).astype(dtype, copy=False)
+def along(values: np.ndarray, samples: Taps, axis: int) -> np.ndarray:
+    """``values``, which are floats, interpolated along one axis in their own precision."""
+    low = values.take(samples.low, axis)
     if not samples.weight.any():
         return low
-    high: np.ndarray = values.take(samples.high, axis).astype(dtype, copy=False)
+    high = values.take(samples.high, axis)
     shape = [1] * values.ndim
     shape[axis] = -1
     high -= low
-    high *= samples.weight.astype(dtype, copy=False).reshape(shape)
+    high *= samples.weight.astype(values.dtype).reshape(shape)
     high += low
     return high

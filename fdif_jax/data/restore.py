@@ -75,12 +75,13 @@ def restore_probabilities(
     view = oriented(result, geometry)
     _, rows, columns = _taps(geometry)
     count = max(1, _BLOCK // (geometry.oriented[2] * channels))
-    for i, low, high, weight in _neighbours(planes, geometry, np.asarray):
-        plane = low if weight == 0 else low + (high - low) * low.dtype.type(weight)
+    for i, low, high, weight in _neighbours(
+        planes, geometry, lambda plane: plane.astype(np.float32)
+    ):
+        plane = low if weight == 0 else low + (high - low) * np.float32(weight)
         for first in range(0, geometry.oriented[1], count):
             some = slice(first, first + count)
-            block = along(plane, rows.part(some), 0, plane.dtype)
-            view[i, some] = along(block, columns, 1, plane.dtype)
+            view[i, some] = along(along(plane, rows.part(some), 0), columns, 1)
     return result
 
 
@@ -112,11 +113,11 @@ def _mixtures(
     Only sums of products with weights from 0 to 1, which rounding keeps in order: what is largest
     at all corners is largest here.
     """
-    result = np.zeros((rows.weight.size, low.shape[-1]))
+    result = np.zeros((rows.weight.size, low.shape[-1]), np.float32)
     for plane, a in ((low, 1 - weight), (high, weight)):
         for row, b in ((rows.low, 1 - rows.weight), (rows.high, rows.weight)):
             for column, c in ((columns.low, 1 - columns.weight), (columns.high, columns.weight)):
-                result += plane[row, column] * (a * b * c)[:, None]
+                result += plane[row, column] * (a * b * c).astype(np.float32)[:, None]
     return result
 
 
