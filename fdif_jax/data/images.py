@@ -13,6 +13,7 @@ from fdif_jax.errors import EnvironmentFault, InputError
 from fdif_jax.io import nifti
 
 Shape = tuple[int, ...]
+_LARGEST = 2**31 - 1
 _REMAP = "scripts/make_datalist --remap_labels writes labels with other ids"
 
 
@@ -125,7 +126,8 @@ def _read_channels(path: Path, channels: int | None) -> Image:
     except InputError as error:
         raise InputError(f"{path} {error}") from error
     voxels = values[..., None] if axis is None else np.moveaxis(values, axis, -1)
-    voxels = np.ascontiguousarray(voxels, dtype=np.float32)
+    with np.errstate(over="ignore"):  # beyond float32 is infinity, refused below
+        voxels = np.ascontiguousarray(voxels, dtype=np.float32)
     bad = voxels.size - int(np.count_nonzero(np.isfinite(voxels)))
     if bad:
         raise InputError(f"{path} holds NaN or infinity in {bad} {_noun(bad, 'voxel')}; mend it.")
@@ -144,14 +146,15 @@ def _read_ids(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
             f"{path} has the shape {values.shape if values.ndim != 4 else _size(values)}, its "
             f"image {_times(shape)}; a label has its image's voxels."
         )
-    if values.dtype.kind not in "ui" and not np.array_equal(values, np.rint(values)):
-        wrong = values[values != np.rint(values)][0]  # NaN among them
-        raise InputError(f"{path} holds the label {wrong:g}; labels are integers. {_REMAP}.")
+    if values.dtype.kind == "f":
+        wrong = values[~(np.abs(values) <= _LARGEST) | (values != np.rint(values))]
+        if wrong.size:
+            raise InputError(f"{path} holds the label {wrong[0]:g}; labels are integers. {_REMAP}.")
     if values.min() < 0:
         raise InputError(
             f"{path} holds the label {values.min():g}; they start at 0, the background. {_REMAP}."
         )
-    return values if values.dtype.kind in "ui" else values.astype(np.int64)
+    return values if values.dtype.kind in "ui" else values.astype(np.int32)
 
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:

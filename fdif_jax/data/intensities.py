@@ -106,8 +106,8 @@ def apply(intensity: Intensity, voxels: np.ndarray) -> np.ndarray:
     result = np.empty(voxels.shape, np.float32)
     for c in range(voxels.shape[-1]):
         channel = voxels[..., c]
-        low, width = _low_and_width(intensity, channel)
-        scaled = (channel - np.float32(low)) / np.float32(width)
+        low, width = map(np.float32, _low_and_width(intensity, channel))
+        scaled = (channel - low) / (width or np.float32(1))
         result[..., c] = scaled if intensity.kind == "zscore" else np.clip(scaled, 0, 1)
     return result
 
@@ -120,7 +120,7 @@ def floors(intensity: Intensity, voxels: np.ndarray) -> np.ndarray:
 
 
 def _low_and_width(intensity: Intensity, channel: np.ndarray) -> tuple[float, float]:
-    """What becomes 0, and how much above it becomes 1; a constant channel becomes 0."""
+    """What becomes 0, and how much above it becomes 1; no width where all is one value."""
     if intensity.kind == "ct":
         low, high = intensity.window
         return low, high - low
@@ -128,6 +128,6 @@ def _low_and_width(intensity: Intensity, channel: np.ndarray) -> tuple[float, fl
     if not values.size:
         return 0.0, 1.0
     if intensity.kind == "zscore":
-        return values.mean(dtype=np.float64), values.std(dtype=np.float64) or 1.0
+        return values.mean(dtype=np.float64), values.std(dtype=np.float64)
     low, high = np.percentile(values, _PERCENTILES)
-    return low, (high - low) or 1.0
+    return low, high - low

@@ -37,16 +37,18 @@ class Survey:
     notes: tuple[str, ...]
 
 
-class _Header(NamedTuple):
+class Header(NamedTuple):
+    """One file: (D, H, W), how many channels (or tasks), the affine."""
+
     shape: tuple[int, int, int]
-    extra: int  # channels, or tasks
+    extra: int
     affine: np.ndarray
 
 
 class _Look(NamedTuple):
     """One case: its image, and how far from it (in its voxel sides) its other files lie."""
 
-    image: _Header
+    image: Header
     channels: int
     away: float
 
@@ -83,6 +85,30 @@ def check_datalist(
     return Survey(wanted, tuple(look.image.shape for look in looks), notes)
 
 
+def read_header(path: Path, channels: int | None = None) -> Header:
+    """What the header of a file says.
+
+    Args:
+      path: of the file.
+      channels: how many there are, where it is known.
+
+    Raises:
+      InputError: the file is missing, has no readable header, or none that can be meant.
+    """
+    try:
+        header = nifti.load_header(path)
+        shape = squeezed(tuple(int(size) for size in header.get_data_shape()))
+        affine = np.asarray(header.get_best_affine(), np.float64)
+        axis = channel_axis(shape, channels)
+        geometry.check_affine(affine)
+    except FileNotFoundError as error:
+        raise InputError(f"{path} is missing.") from error
+    except nifti.UNREADABLE as error:
+        raise InputError(f"{path} {unreadable(error)}") from error
+    i, j, k = (size for at, size in enumerate(shape) if at != axis)
+    return Header((i, j, k), 1 if axis is None else shape[axis], affine)
+
+
 def lowest_voxel(cases: Sequence[Case], most: int = 8) -> float:
     """The lowest value in the images of the first ``most`` cases.
 
@@ -102,8 +128,8 @@ def _try(look: Callable[[], _Look]) -> _Look | str:
 def _look(case: Case, channels: int | None, tasks: int) -> _Look:
     if not case.label:
         raise InputError(f"{case.images[0]} has no label in the list; training needs one.")
-    images = [_header(path, channels if len(case.images) == 1 else 1) for path in case.images]
-    labels = [_header(path, tasks if len(case.label) == 1 else 1) for path in case.label]
+    images = [read_header(path, channels if len(case.images) == 1 else 1) for path in case.images]
+    labels = [read_header(path, tasks if len(case.label) == 1 else 1) for path in case.label]
     first = images[0]
     others = list(zip((*case.images, *case.label), (*images, *labels), strict=True))[1:]
     for path, header in others:
@@ -118,23 +144,7 @@ def _look(case: Case, channels: int | None, tasks: int) -> _Look:
     return _Look(first, sum(image.extra for image in images), away)
 
 
-def _header(path: Path, channels: int | None) -> _Header:
-    """Shape, channels and affine of a file; raises InputError, naming it."""
-    try:
-        header = nifti.load_header(path)
-        shape = squeezed(tuple(int(size) for size in header.get_data_shape()))
-        affine = np.asarray(header.get_best_affine(), np.float64)
-        axis = channel_axis(shape, channels)
-        geometry.check_affine(affine)
-    except FileNotFoundError as error:
-        raise InputError(f"{path} is missing.") from error
-    except nifti.UNREADABLE as error:
-        raise InputError(f"{path} {unreadable(error)}") from error
-    i, j, k = (size for at, size in enumerate(shape) if at != axis)
-    return _Header((i, j, k), 1 if axis is None else shape[axis], affine)
-
-
-def _distance(one: _Header, other: _Header) -> float:
+def _distance(one: Header, other: Header) -> float:
     """How far the corners lie apart by the two affines, in voxel sides of the first."""
     corners = np.array([*np.ndindex(2, 2, 2)]) * (np.array(one.shape) - 1)
     moved = corners @ (one.affine - other.affine)[:3, :3].T + (one.affine - other.affine)[:3, 3]

@@ -18,6 +18,7 @@ import nibabel
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 
 from fdif_jax.errors import InputError
 
@@ -29,7 +30,16 @@ _DESCRIP = slice(148, 228)
 _MARK = "fdif"
 
 ENDINGS = (".nii.gz", ".nii")
-UNREADABLE = (OSError, ValueError, EOFError, zlib.error, ImageFileError, HeaderDataError)
+UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    OverflowError,
+    zlib.error,
+    ImageFileError,
+    HeaderDataError,
+    WrapStructError,
+)
 """What is raised for files that are damaged, or of no known form."""
 _NIFTI_2 = ((540).to_bytes(4, "little"), (540).to_bytes(4, "big"))
 _NIFTI_2_BYTES = 540
