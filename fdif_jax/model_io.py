@@ -206,11 +206,21 @@ def _valid_weights(path: Path) -> str:
 
 
 def _write(folder: Path, name: str, model: Network, values: Mapping[str, Any]) -> None:
-    with ocp.StandardCheckpointer() as writer:
+    with _checkpointer() as writer:
         writer.save((folder / name).absolute(), weights_of(model))
     temporary = folder / f".{_CONFIG}.tmp"
     temporary.write_text(json.dumps({**values, "weights": name}, indent=2) + "\n")
     temporary.replace(folder / _CONFIG)
+
+
+def _checkpointer() -> ocp.StandardCheckpointer:
+    """Reads and writes in this process alone: in a job of several, orbax would wait for all."""
+    own = jax.process_index()
+    options = ocp.options.MultiprocessingOptions(
+        primary_host=own, active_processes={own}, barrier_sync_key_prefix=f"model{own}"
+    )
+    alone = jax.process_count() == 1
+    return ocp.StandardCheckpointer(**({} if alone else {"multiprocessing_options": options}))
 
 
 @contextlib.contextmanager
@@ -276,7 +286,7 @@ def _checked(folder: Path) -> tuple[ModelInfo, Path]:
             f"{folder / _CONFIG}: no network can be built of these options ({error}); "
             "save or import the model again."
         ) from None
-    with _readable(folder / name), ocp.StandardCheckpointer() as reader:
+    with _readable(folder / name), _checkpointer() as reader:
         found = _tree(reader, folder / name)
         given = {path: tuple(m.shape) for path, m in found.items()}
     check_shapes(given, wanted, f"{folder}: ")
@@ -284,7 +294,7 @@ def _checked(folder: Path) -> tuple[ModelInfo, Path]:
 
 
 def _restore(path: Path) -> dict[str, Any]:
-    with _readable(path), ocp.StandardCheckpointer() as reader:
+    with _readable(path), _checkpointer() as reader:
         found = _tree(reader, path)
         shapes = {name: jax.ShapeDtypeStruct(m.shape, m.dtype) for name, m in found.items()}
         return reader.restore(path.absolute(), shapes)

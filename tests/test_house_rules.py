@@ -8,6 +8,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
+_NETWORKS_ON_DATA = {
+    *("models", "model_io", "model_weights", "interop"),
+    *("data", "synth", "io", "config", "compilation"),
+}
 # A part of the package and the parts it may use, itself besides. Everyone may use errors.
 MAY_USE = {
     "errors": set(),
@@ -23,19 +27,9 @@ MAY_USE = {
     "model_weights": {"models"},
     "model_io": {"models", "model_weights", "config"},
     "interop": {"models", "io"},
-    "train": {"models", "model_io", "interop", "data", "synth", "io", "config"},
-    "infer": {
-        "models",
-        "model_io",
-        "model_weights",
-        "interop",
-        "data",
-        "synth",
-        "io",
-        "config",
-        "compilation",
-    },
-    "viz": {"io", "synth", "infer", "config"},
+    "infer": _NETWORKS_ON_DATA,
+    "viz": {"io", "synth", "infer", "data", "config"},
+    "train": {*_NETWORKS_ON_DATA, "infer", "viz"},
 }
 # Parts in which a whole library is out of place.
 NO_JAX = {"io", "errors", "config", "calibrate"}

@@ -180,7 +180,7 @@ def _update(
     if recipe.frozen:
         changes = _without(parts.encoder, changes)
     params = optax.apply_updates(state.params, changes)
-    metrics = Metrics(*total, by_crop, optax.global_norm(grads))
+    metrics = Metrics(total.total, total.dice_loss, total.ce, by_crop, optax.global_norm(grads))
     return State(params, stats, optimizer, state.update + 1), metrics
 
 

@@ -1,5 +1,7 @@
 """The loss: measured values and gradients, its closed-form gradient, its memory."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +14,12 @@ CASES = ("all_classes", "absent", "bg_only", "c14", "two")
 FLOAT32 = 1e-6  # relative: a few roundings
 
 
-dice_ce = jax.jit(losses.dice_ce)
+def mean(loss, logits, labels) -> losses.Loss:
+    """Over the crops, as a step takes it."""
+    return jax.tree.map(jnp.mean, loss(logits, labels))
+
+
+dice_ce = jax.jit(partial(mean, losses.dice_ce))
 
 
 def draw(seed, *, batch=2, size=(4, 5, 6), classes=5, dtype=jnp.float32):
@@ -38,7 +45,7 @@ def test_measured_loss_and_gradient(case):
     @jax.jit
     def run(logits):
         def total(logits):
-            found = losses.dice_ce(logits, labels)
+            found = mean(losses.dice_ce, logits, labels)
             return found.total, found
 
         return jax.grad(total, has_aux=True)(logits)
@@ -84,7 +91,7 @@ def test_sums_over_a_large_volume_keep_their_digits():
 
 def test_half_precision_logits_lose_nothing_more():
     logits, labels = draw(2, dtype=jnp.bfloat16)
-    run = jax.jit(jax.value_and_grad(lambda x: losses.dice_ce(x, labels).total))
+    run = jax.jit(jax.value_and_grad(lambda x: mean(losses.dice_ce, x, labels).total))
     (value, gradient), (exact, wide) = run(logits), run(logits.astype(jnp.float32))
     assert value.dtype == jnp.float32
     assert value == exact
@@ -98,7 +105,7 @@ def test_cross_entropy_leaves_dice_out():
     @jax.jit
     def run(logits):
         def total(logits):
-            found = losses.cross_entropy(logits, labels)
+            found = mean(losses.cross_entropy, logits, labels)
             return found.total, found
 
         return jax.grad(total, has_aux=True)(logits)
@@ -111,13 +118,12 @@ def test_cross_entropy_leaves_dice_out():
     np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-9)
 
 
-def test_weights_of_crops():
+def test_every_crop_has_a_loss_of_its_own():
     logits, labels = draw(4, batch=3)
-    alone = [dice_ce(logits[i : i + 1], labels[i : i + 1]).total for i in range(3)]
-    weighted = dice_ce(logits, labels, jnp.array([1.0, 0.0, 3.0])).total
-    np.testing.assert_allclose(weighted, (alone[0] + 3 * alone[2]) / 4, rtol=FLOAT32)
-    alike = dice_ce(logits, labels, jnp.full(3, 7.0)).total
-    np.testing.assert_allclose(alike, dice_ce(logits, labels).total, rtol=FLOAT32)
+    found = jax.jit(losses.dice_ce)(logits, labels)
+    for i in range(3):
+        alone = dice_ce(logits[i : i + 1], labels[i : i + 1])
+        np.testing.assert_allclose([part[i] for part in found], alone, rtol=FLOAT32)
 
 
 def test_tasks_add_up_in_the_order_of_the_labels():
@@ -126,7 +132,7 @@ def test_tasks_add_up_in_the_order_of_the_labels():
     found = jax.jit(lambda logits: losses.multi_task(losses.dice_ce, logits, labels, ("b", "a")))(
         {"a": a, "b": b}
     )
-    expected = jax.tree.map(jnp.add, dice_ce(a, of_a), dice_ce(b, of_b))
+    expected = jax.tree.map(jnp.add, losses.dice_ce(a, of_a), losses.dice_ce(b, of_b))
     np.testing.assert_allclose(found, expected, rtol=FLOAT32)
 
 
@@ -138,6 +144,6 @@ def test_a_label_beyond_the_classes_is_not_silent():
 def test_memory_is_that_of_a_plane():
     """No array of classes x voxels besides the logits and their gradient."""
     logits, labels = draw(8, size=(24, 24, 24), classes=64)
-    step = jax.jit(jax.value_and_grad(lambda x: losses.dice_ce(x, labels).total))
+    step = jax.jit(jax.value_and_grad(lambda x: mean(losses.dice_ce, x, labels).total))
     used = step.lower(logits).compile().memory_analysis()
     assert used.temp_size_in_bytes < logits.nbytes / 4

@@ -1,0 +1,158 @@
+"""Checkpoints: the whole state of a run, written by orbax, whole or not at all.
+
+The two newest are kept, so that a damaged one costs no more than the updates since the one
+before it. The best model is a model folder beside them.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import orbax.checkpoint as ocp
+from jax.sharding import Mesh
+
+from fdif_jax.errors import EnvironmentFault, InputError
+from fdif_jax.train.step import State, replicated
+
+_KEPT = 2
+
+
+class Score(NamedTuple):
+    """How the run has done so far; part of a checkpoint."""
+
+    best: float | None = None
+    """Largest validation Dice."""
+    best_update: int = 0
+    evaluations_since: int = 0
+    """Validations since then, for --early_stop."""
+
+
+class Checkpoints:
+    """A run's folder of checkpoints.
+
+    Args:
+      folder: made if it is not there.
+      mesh: where states lie.
+    """
+
+    def __init__(self, folder: Path, mesh: Mesh):
+        self._folder = folder.absolute()
+        self._mesh = mesh
+        self._manager = ocp.CheckpointManager(
+            self._folder,
+            options=ocp.CheckpointManagerOptions(
+                max_to_keep=_KEPT, enable_async_checkpointing=False
+            ),
+        )
+
+    def save(self, state: State, score: Score) -> None:
+        """Writes the state under its number of updates; older ones stay until it is whole.
+
+        Raises:
+          EnvironmentFault: the disk is full or not writable; the checkpoints before are good.
+        """
+        update = int(state.update)
+        with _one_fault(self._folder):
+            self._manager.save(
+                update,
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardSave(_by_name(state)),
+                    score=ocp.args.JsonSave(score._asdict()),
+                ),
+                force=True,
+            )
+
+    def newest(self) -> int | None:
+        """The updates of the newest checkpoint."""
+        return self._manager.latest_step()
+
+    def restore(self, like: State) -> tuple[State, Score] | None:
+        """The newest checkpoint that can be read, or None where there is none.
+
+        Args:
+          like: a state of the same network.
+
+        Raises:
+          InputError: there are some, but none can be read, or they are of another network.
+        """
+        steps = sorted(self._manager.all_steps(), reverse=True)
+        reasons = []
+        for step in steps:
+            try:
+                return self._restore(step, like)
+            except InputError as error:
+                raise error
+            except Exception as error:  # whatever orbax makes of damaged files
+                reasons.append(f"{step}: {' '.join(str(error).split())[:150]}")
+        if reasons:
+            raise InputError(
+                f"{self._folder}: no checkpoint can be read ({'; '.join(reasons)}); start anew "
+                "with --overwrite."
+            )
+        return None
+
+    def close(self) -> None:
+        """Ends orbax's threads."""
+        self._manager.close()
+
+    def _restore(self, step: int, like: State) -> tuple[State, Score]:
+        whole = replicated(self._mesh)
+        wanted = {
+            name: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=whole)
+            for name, a in _by_name(like).items()
+        }
+        check_fits(self._folder / str(step), wanted)
+        found = self._manager.restore(
+            step,
+            args=ocp.args.Composite(
+                state=ocp.args.StandardRestore(wanted), score=ocp.args.JsonRestore()
+            ),
+        )
+        leaves = [found.state[name] for name in wanted]
+        state = jax.tree.unflatten(jax.tree.structure(like), leaves)
+        return state, Score(**found.score)
+
+
+def check_fits(folder: Path, wanted: dict[str, Any]) -> None:
+    """Refuses a checkpoint whose arrays are not those of the run.
+
+    Raises:
+      InputError: it is of another network.
+    """
+    with ocp.StandardCheckpointer() as reader:
+        tree = reader.metadata(folder / "state").item_metadata.tree
+    given = {name: tuple(m.shape) for name, m in tree.items()}
+    other = [
+        n for n in {*given, *wanted} if given.get(n) != (wanted[n].shape if n in wanted else 0)
+    ]
+    if other:
+        raise InputError(
+            f"{folder} is a checkpoint of another network ({len(other)} arrays differ, "
+            f"{sorted(other)[0]} first); give the options of that run, or another --out_dir."
+        )
+
+
+def read_update(folder: Path) -> int | None:
+    """The updates of the newest checkpoint in a folder that need not exist; opens nothing."""
+    steps = [int(p.name) for p in folder.glob("*") if p.name.isdigit()]
+    return max(steps, default=None)
+
+
+def _by_name(state: State) -> dict[str, Any]:
+    """A flat dict: names that stay what they are when a container changes its kind."""
+    flat, _ = jax.tree_util.tree_flatten_with_path(state)
+    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in flat}
+
+
+@contextmanager
+def _one_fault(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError) as error:  # orbax has its own for a full disk
+        reason = getattr(error, "strerror", None) or (str(error).splitlines() or [repr(error)])[0]
+        raise EnvironmentFault(
+            f"{folder}: a checkpoint cannot be written ({reason[:200]}); the one before it is "
+            "good: make room and give the same command again."
+        ) from error

@@ -1,0 +1,197 @@
+"""What defines a training run: the same config, the same weights, bit for bit on one machine."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from fdif_jax.config import MAX_SEED, GenerateConfig
+from fdif_jax.errors import InputError, lookup
+
+Loss = Literal["dice_ce", "ce"]
+Precision = Literal["fp32", "bf16"]
+DEFAULT_PATCH = (96, 96, 96)
+DEFAULT_SPACING = (1.5, 1.5, 2.0)
+DEFAULT_OUT_CHANNEL = 14
+DEFAULT_IN_CHANNELS = 1
+GENERATED_CASES = 20
+"""Validation volumes of a run without files."""
+_AT_LEAST_ONE = ("batch_size", "num_crops", "max_iterations", "accumulation", "eval_every")
+_NOT_NEGATIVE = ("freeze_encoder", "early_stop")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """A run, but for its place and what machine it runs on.
+
+    Attributes:
+      model_name: one of ``fdif list models``.
+      data: a data list; or
+      generation: what to render on the fly. One of the two is None.
+      out_channel: classes and background; None takes what the data say.
+      in_channels: of the images.
+      pretraining_in_channels: of ``pretrained_model``; None takes what it says.
+      pretraining_out_channel: of ``pretrained_model``; None takes what it says.
+      pretrained_model: a model folder, or a foreign weight file.
+      patch: voxels per axis of a crop.
+      model_options: further fields of the network's config, as pairs.
+      batch_size: volumes an update, over all devices.
+      num_crops: of each volume.
+      accumulation: batches that one update is the mean of.
+      max_iterations: updates.
+      learning_rate: its largest value.
+      loss: ``dice_ce`` or ``ce``.
+      precision: of the network's products; norms, softmax and loss are float32.
+      remat: blocks are computed again for the gradient, to save memory.
+      multi_task: a head for each task.
+      resample: real images: resample to ``spacing``, and cache.
+      spacing: mm; None keeps each volume's own.
+      intensity: how voxels are scaled; see ``fdif_jax.data.intensities``.
+      augment: flips, turns and shifts.
+      eval_every: updates between validations.
+      eval_max_cases: validate with so many cases at most.
+      freeze_encoder: the encoder stays as it is for so many updates.
+      early_stop: stop after so many validations without a better score; 0 never does.
+      seed: of weights, order, crops, augmentation, dropout, and of volumes on the fly.
+
+    Raises:
+      InputError: a number is out of range, or two options exclude each other.
+    """
+
+    model_name: str
+    data: str | None = None
+    generation: GenerateConfig | None = None
+    out_channel: int | None = None
+    in_channels: int = DEFAULT_IN_CHANNELS
+    pretraining_in_channels: int | None = None
+    pretraining_out_channel: int | None = None
+    pretrained_model: str | None = None
+    patch: tuple[int, int, int] = DEFAULT_PATCH
+    model_options: tuple[tuple[str, Any], ...] = ()
+    batch_size: int = 1
+    num_crops: int = 4
+    accumulation: int = 1
+    max_iterations: int = 30000
+    learning_rate: float = 1e-4
+    loss: Loss = "dice_ce"
+    precision: Precision = "fp32"
+    remat: bool = False
+    multi_task: bool = False
+    resample: bool = False
+    spacing: tuple[float, float, float] | None = DEFAULT_SPACING
+    intensity: str = "auto"
+    augment: bool = True
+    eval_every: int = 500
+    eval_max_cases: int | None = None
+    freeze_encoder: int = 0
+    early_stop: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Checks what can be checked without looking at files."""
+        if (self.data is None) == (self.generation is None):
+            raise InputError("give either --data_json_path or --on_the_fly, not both or neither.")
+        for name in _AT_LEAST_ONE:
+            _at_least(name, getattr(self, name), 1)
+        for name in _NOT_NEGATIVE:
+            _at_least(name, getattr(self, name), 0)
+        for name in ("out_channel", "in_channels", "eval_max_cases"):
+            if getattr(self, name) is not None:
+                _at_least(name, getattr(self, name), 2 if name == "out_channel" else 1)
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise InputError(f"learning_rate is {self.learning_rate}; allowed: above 0.")
+        if self.spacing is not None and not all(0 < s < math.inf for s in self.spacing):
+            raise InputError(f"spacing is {self.spacing}; give three sizes in mm, or native.")
+        if min(self.patch) < 1:
+            raise InputError(f"grid_size is {self.patch}; give three numbers of voxels.")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise InputError(f"seed is {self.seed}; allowed: 0 to {MAX_SEED}.")
+        if self.pretrained_model is None and (
+            self.pretraining_in_channels is not None or self.pretraining_out_channel is not None
+        ):
+            raise InputError(
+                "--pretraining_in_channels and --pretraining_out_channel describe a "
+                "--pretrained_model; give that, or leave them out."
+            )
+        if self.generation is not None and self.in_channels != 1:
+            raise InputError(
+                f"in_channels is {self.in_channels}, but volumes on the fly have one channel; "
+                "leave --in_channels out: fine-tuning adapts one channel to several."
+            )
+
+    @property
+    def crops(self) -> int:
+        """Crops in a batch."""
+        return self.batch_size * self.num_crops
+
+    def to_json(self) -> dict[str, Any]:
+        """The run as plain JSON values."""
+        record = dataclasses.asdict(self)
+        record["model_options"] = dict(self.model_options)
+        if self.generation is not None:
+            record["generation"] = self.generation.to_json()
+        return record
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> "TrainConfig":
+        """The inverse of ``to_json``.
+
+        Raises:
+          InputError: an unknown key, or a value that is not allowed.
+        """
+        fields = {field.name: None for field in dataclasses.fields(cls)}
+        for name in record:
+            lookup(fields, name, kind="key of a training config")
+        values: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in record.items()
+        }
+        if values.get("generation") is not None:
+            values["generation"] = GenerateConfig.from_json(values["generation"])
+        options = dict(values.get("model_options") or {})
+        values["model_options"] = tuple(
+            (k, tuple(v) if isinstance(v, list) else v) for k, v in sorted(options.items())
+        )
+        return cls(**values)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How a run is carried out; two runs that differ here alone give the same weights.
+
+    Attributes:
+      devices: so many of this process's; None takes all.
+      cache_dir: ``none``, a folder, or None for the user's cache folder.
+      checkpoint_every: updates between checkpoints; None takes ``eval_every``.
+      log_every: updates between lines of the log, the only moments that wait for the device.
+      tensorboard: also write a TensorBoard log.
+      profile: folder for a trace of a few updates.
+      quiet: no progress bar, no lines on the terminal.
+    """
+
+    devices: int | None = None
+    cache_dir: str | None = None
+    checkpoint_every: int | None = None
+    log_every: int = 20
+    tensorboard: bool = False
+    profile: str | None = None
+    quiet: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuses numbers below one."""
+        for name in ("devices", "checkpoint_every", "log_every"):
+            if getattr(self, name) is not None:
+                _at_least(name, getattr(self, name), 1)
+
+
+def differences(one: TrainConfig, other: TrainConfig) -> list[str]:
+    """``name: a, not b`` for every field in which two runs differ."""
+    return [
+        f"{field.name} {getattr(one, field.name)}, not {getattr(other, field.name)}"
+        for field in dataclasses.fields(one)
+        if getattr(one, field.name) != getattr(other, field.name)
+    ]
+
+
+def _at_least(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise InputError(f"{name} is {value}; allowed: {least} or more.")

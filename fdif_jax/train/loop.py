@@ -1,0 +1,316 @@
+"""The run: updates, log, validations, checkpoints; killed at any moment it can go on.
+
+The device is waited for once every ``log_every`` updates. Between these, updates are only sent
+off, while threads make the batches of the next ones.
+"""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax import Array
+from jax.sharding import Mesh
+
+from fdif_jax.compilation import compile_step
+from fdif_jax.errors import FdifError, InputError
+from fdif_jax.models.registry import family_of
+from fdif_jax.train import schedules
+from fdif_jax.train.checkpoints import Checkpoints, Score
+from fdif_jax.train.config import RunOptions
+from fdif_jax.train.devices import own_slots
+from fdif_jax.train.log import RunLog, Validation
+from fdif_jax.train.outcome import Outcome
+from fdif_jax.train.plan import Plan
+from fdif_jax.train.run_folder import RunFolder
+from fdif_jax.train.signals import stop_signals
+from fdif_jax.train.sources import device_batches, make_source
+from fdif_jax.train.start import first_network
+from fdif_jax.train.step import Metrics, Recipe, make_step, take_apart
+from fdif_jax.train.validate import make_validator
+
+Say = Callable[[str], None]
+Progress = Callable[[int, int, str], None]
+"""Called with (updates done, all, a note)."""
+_TRACED = range(10, 20)  # updates of a profile, counted from this process's first
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or a polite kill; what was done is in the last checkpoint."""
+
+
+class Result(NamedTuple):
+    """How a run ended."""
+
+    updates: int
+    score: Score
+    validation: Validation | None
+    """The last one."""
+
+
+@dataclasses.dataclass
+class Trainer:
+    """A run under way.
+
+    Args:
+      plan: what to train on what.
+      options: how to carry it out.
+      folder: where; a run that is there is continued.
+      mesh: devices that share each batch.
+      say: takes sentences for the person.
+      progress: takes the bar's state.
+    """
+
+    plan: Plan
+    options: RunOptions
+    folder: RunFolder
+    mesh: Mesh
+    say: Say = print
+    progress: Progress = lambda done, total, note: None
+
+    def __post_init__(self) -> None:
+        """Makes what needs no disk: the network, the source of its crops."""
+        config = self.plan.config
+        self._slots = own_slots(config.crops, self.mesh)
+        self._source = make_source(self.plan)
+        start = first_network(self.plan)
+        self._notes = start.notes
+        self._lean = family_of(self.plan.network) == "vnet"
+        self._recipe = recipe_of(self.plan)
+        self._parts, self._state = take_apart(start.model, self._recipe, self.mesh)
+        self._validator = make_validator(self.plan, self._parts)
+        self._programs: dict[bool, Any] = {}
+        self._pending: list[Metrics] = []
+        self._score = Score()
+        self._validation: Validation | None = None
+        self._validated = -1
+        self._done = 0
+
+    def run(self, resume_from: Any = None) -> Result:
+        """Trains to the end, from the newest checkpoint if there is one.
+
+        Args:
+          resume_from: folder of checkpoints to begin from where the run has none of its own.
+
+        Raises:
+          InputError: the data are not as they should be, or the loss is not a number.
+          EnvironmentFault: a disk is full, …
+          Interrupted: by a signal, behind a checkpoint.
+        """
+        self._checkpoints = Checkpoints(self.folder.checkpoints, self.mesh)
+        try:
+            self._resume(resume_from)
+            self._log = RunLog.open(
+                self.folder.path,
+                resume_update=self._done,
+                tensorboard=self.options.tensorboard,
+                enabled=jax.process_index() == 0,
+            )
+            self._outcome = Outcome(self.plan, self.folder, self._parts, self._log, self.say)
+            with self._log, stop_signals() as stopped:
+                for note in self._notes if self._done == 0 else ():
+                    self._tell(note)
+                self._updates(stopped)
+                return self._finish()
+        finally:
+            self._checkpoints.close()
+
+    def _resume(self, resume_from: Any) -> None:
+        found = self._checkpoints.restore(self._state)
+        if found is None and resume_from is not None:
+            other = Checkpoints(resume_from, self.mesh)
+            found = other.restore(self._state)
+            other.close()
+            if found is None:
+                raise InputError(f"--resume_from_checkpoint {resume_from} holds no checkpoint.")
+        if found is not None:
+            self._state, self._score = found
+            self._done = int(self._state.update)
+            self._validated = self._done if self._done % self.plan.config.eval_every == 0 else -1
+            self.say(f"going on after update {self._done}")
+
+    def _updates(self, stopped: Callable[[], bool]) -> None:
+        config = self.plan.config
+        batches = device_batches(
+            self._source,
+            self.mesh,
+            slots=self._slots,
+            accumulation=config.accumulation,
+            updates=range(self._done, config.max_iterations),
+        )
+        self._clock = time.monotonic()
+        self._logged = self._done
+        try:
+            for number, (images, labels) in enumerate(batches):
+                self._trace(number)
+                step = self._program(images, labels)
+                self._state, metrics = step(self._state, images, labels)
+                self._pending.append(metrics)
+                self._done += 1
+                self._between_updates()
+                if self._early() or stopped():
+                    break
+        except FdifError:
+            self._save()  # the updates up to here are good
+            raise
+        finally:
+            batches.close()
+        if stopped() and not self._over():
+            self._save()
+            raise Interrupted(
+                f"stopped after {self._done} of {config.max_iterations} updates; the same command "
+                f"with --out_dir {self.folder.path} goes on from there."
+            )
+
+    def _program(self, images: Array, labels: Array) -> Any:
+        """The step, compiled when its first batch is there."""
+        frozen = self._done < self.plan.config.freeze_encoder
+        if frozen not in self._programs:
+            recipe = dataclasses.replace(self._recipe, frozen=frozen)
+            began = time.monotonic()
+            self._programs[frozen] = compile_step(
+                make_step(self._parts, recipe, self.mesh),
+                self._state,
+                images,
+                labels,
+                lean=self._lean,
+            )
+            self._tell(f"compiled the update in {time.monotonic() - began:.0f} s")
+            self._clock = time.monotonic()
+        return self._programs[frozen]
+
+    def _between_updates(self) -> None:
+        config, done = self.plan.config, self._done
+        evaluate = done % config.eval_every == 0 and not self._over()
+        save = done % (self.options.checkpoint_every or config.eval_every) == 0
+        if done % self.options.log_every == 0 or evaluate or save or self._over():
+            self._read_metrics()
+        self.progress(done, config.max_iterations, self._note())
+        if evaluate:
+            self._validate()
+        if save and not self._over():
+            self._save()
+
+    def _read_metrics(self) -> None:
+        """Waits for the updates that were sent off, and logs them.
+
+        Raises:
+          InputError: a loss is not a number.
+        """
+        if not self._pending:
+            return
+        pending: list[Metrics] = jax.device_get(self._pending)
+        first = self._done - len(pending)
+        self._pending = []
+        for i, metrics in enumerate(pending):
+            if not (math.isfinite(metrics.loss) and math.isfinite(metrics.gradient_norm)):
+                raise self._not_a_number(first + i, metrics)
+        now = time.monotonic()
+        means = {
+            name: float(np.mean([getattr(m, name) for m in pending]))
+            for name in ("loss", "dice_loss", "ce", "gradient_norm")
+        }
+        rate = schedules.warmup_cosine(self._recipe.learning_rate, self._recipe.max_iterations)
+        self._loss = means["loss"]
+        speed = len(pending) / max(now - self._clock, 1e-9)
+        self._log.training(
+            self._done,
+            means | {"learning_rate": float(rate(self._done - 1)), "updates_per_second": speed},
+        )
+        self._clock = now
+
+    def _not_a_number(self, update: int, metrics: Metrics) -> InputError:
+        batches = np.argwhere(~np.isfinite(metrics.by_crop))
+        everywhere = len(batches) in (0, metrics.by_crop.size)
+        accumulation = self.plan.config.accumulation
+        where = "in every crop" if everywhere else "in "
+        if not everywhere:
+            names = [self._source.name(update * accumulation + int(a), int(n)) for a, n in batches]
+            where += ", ".join(dict.fromkeys(names))
+        self._state = None  # type: ignore[assignment]  # must not be saved
+        good = self._checkpoints.newest()
+        kept = (
+            f"the checkpoint after update {good} is good" if good else "no checkpoint was due yet"
+        )
+        return InputError(
+            f"the loss or its gradient is not a number at update {update + 1}, {where}; {kept}: "
+            "lower --learning_rate, look at the image, or train with --precision fp32."
+        )
+
+    def _validate(self) -> None:
+        if self._validator is None or self._validated == self._done:
+            return
+        found = self._validator(self._state)
+        self._validation, self._validated = found, self._done
+        self._log.validation(self._done, found)
+        self.say(f"update {self._done}: validation Dice {found.dice:.4f} ({found.cases} cases)")
+        score = self._score
+        if score.best is None or found.dice > score.best:
+            self._score = Score(found.dice, self._done, 0)
+            self._outcome.save_best(self._state, found)
+        else:
+            self._score = score._replace(evaluations_since=score.evaluations_since + 1)
+        self._clock = time.monotonic()
+
+    def _save(self) -> None:
+        """A checkpoint of updates that were read, hence are good."""
+        if self._state is None or self._checkpoints.newest() == self._done:
+            return
+        self._read_metrics()
+        self._checkpoints.save(self._state, self._score)
+        self._clock = time.monotonic()
+
+    def _finish(self) -> Result:
+        self._read_metrics()
+        self._validate()
+        self._save()
+        self._outcome.finish(self._state, self._score, self._done, self._validator)
+        return Result(self._done, self._score, self._validation)
+
+    def _early(self) -> bool:
+        most = self.plan.config.early_stop
+        if not most or self._score.evaluations_since < most:
+            return False
+        self._tell(f"no better Dice in {most} validations: stopping after update {self._done}")
+        return True
+
+    def _over(self) -> bool:
+        return self._done >= self.plan.config.max_iterations
+
+    def _note(self) -> str:
+        loss = getattr(self, "_loss", None)
+        parts = [] if loss is None else [f"loss {loss:.4f}"]
+        if self._score.best is not None:
+            parts.append(f"best Dice {self._score.best:.4f}")
+        return ", ".join(parts)
+
+    def _tell(self, sentence: str) -> None:
+        self._log.say(sentence)
+        self.say(sentence)
+
+    def _trace(self, number: int) -> None:
+        if self.options.profile is None:
+            return
+        if number == _TRACED.start:
+            jax.profiler.start_trace(self.options.profile)
+        elif number == _TRACED.stop:
+            jax.block_until_ready(self._state.update)
+            jax.profiler.stop_trace()
+            self._tell(f"wrote a trace of {len(_TRACED)} updates to {self.options.profile}")
+
+
+def recipe_of(plan: Plan) -> Recipe:
+    """What the step needs of a plan."""
+    config = plan.config
+    return Recipe(
+        learning_rate=config.learning_rate,
+        max_iterations=config.max_iterations,
+        seed=config.seed % 2**32,
+        loss=config.loss,
+        tasks=plan.tasks,
+        accumulation=config.accumulation,
+        augment=config.augment,
+    )

@@ -1,0 +1,102 @@
+"""What a run leaves for others: model folders, pictures, the summary."""
+
+import dataclasses
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+
+from fdif_jax.io import metrics
+from fdif_jax.model_io import ModelInfo, save_model
+from fdif_jax.train.checkpoints import Score
+from fdif_jax.train.log import RunLog, Validation
+from fdif_jax.train.plan import Plan
+from fdif_jax.train.run_folder import RunFolder, point_to_best
+from fdif_jax.train.step import Parts, State, put_together
+from fdif_jax.train.validate import Validator
+from fdif_jax.viz import training as pictures
+
+_DRAWN = 4
+"""Validation cases in the pictures."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """Writes them, in the first process of a job.
+
+    Args:
+      plan: what was trained on what.
+      folder: where.
+      parts: of the network.
+      log: told what was written.
+      say: takes sentences for the person.
+    """
+
+    plan: Plan
+    folder: RunFolder
+    parts: Parts
+    log: RunLog
+    say: Callable[[str], None]
+
+    def save_best(self, state: State, found: Validation) -> None:
+        """``model_best``: the weights of this moment."""
+        if jax.process_index():
+            return
+        scores = {"dice": found.dice, "by_class": dict(found.by_class), "cases": found.cases}
+        self._save(self.folder.best, state, {"validation": scores})
+        point_to_best(self.folder, self.plan.config.model_name)
+
+    def finish(self, state: State, score: Score, done: int, validator: Validator | None) -> None:
+        """``model_last``, the pictures, and the mark that the run is complete."""
+        if jax.process_index():
+            return
+        self._save(self.folder.last, state, {})
+        if score.best is None:  # nothing to compare with: the last is the best
+            self._save(self.folder.best, state, {})
+            point_to_best(self.folder, self.plan.config.model_name)
+        self._draw(state, validator)
+        self.folder.finish(
+            {"updates": done, "best_dice": score.best, "best_update": score.best_update}
+        )
+
+    def _save(self, path: Any, state: State, extra: dict[str, Any]) -> None:
+        model = put_together(self.parts, state)
+        config = self.plan.config
+        provenance = {
+            "trained_on": config.data or "volumes on the fly",
+            "updates": int(state.update),
+            "seed": config.seed,
+            "started_from": config.pretrained_model,
+            "command": sys.argv,
+            **extra,
+        }
+        info = ModelInfo(
+            model.config,
+            config.patch,
+            self.plan.preprocessing.to_json(),
+            _plain(self.plan.class_names),
+            provenance,
+        )
+        save_model(path, model, info)
+
+    def _draw(self, state: State, validator: Validator | None) -> None:
+        if not pictures.available():
+            self.log.say("no pictures: pip install 'fdif-jax[viz]'")
+            return
+        pictures.write_curves(self.folder.path / metrics.FILE, self.folder.path / "curves.png")
+        if validator is None:
+            return
+        cases = []
+        for i in range(min(_DRAWN, validator.count)):
+            image, label = validator.load(i)
+            found = validator.predict(state, image)
+            cases.append(pictures.Drawn(validator.name(i), image[..., 0], label, found))
+        pictures.write_predictions(self.folder.path, cases)
+
+
+def _plain(names: Any) -> Any:
+    """Keys as JSON has them."""
+    if not isinstance(names, Mapping):
+        return names
+    return {str(key): _plain(value) for key, value in names.items()}

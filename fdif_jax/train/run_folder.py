@@ -1,0 +1,177 @@
+"""The folder of a run: its config, whether it may be continued, where the best model is found."""
+
+import dataclasses
+import importlib.metadata
+import json
+import os
+import platform
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from fdif_jax.errors import EnvironmentFault, InputError
+from fdif_jax.io import atomic, metrics
+from fdif_jax.train.config import TrainConfig, differences
+from fdif_jax.train.log import TENSORBOARD_FOLDER, TEXT_FILE
+from fdif_jax.train.plan import Plan
+
+ROOT = Path("training_output")
+_FORMAT = 1
+_CONFIG, _SUMMARY = "config.json", "summary.json"
+_PICTURES = ("curves.png", "inference_visualization.png", "inference_multiplane_visualization.png")
+_PACKAGES = ("fdif-jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "nibabel")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFolder:
+    """Paths of a run."""
+
+    path: Path
+
+    @property
+    def checkpoints(self) -> Path:
+        """What a killed run goes on from."""
+        return self.path / "checkpoints"
+
+    @property
+    def best(self) -> Path:
+        """Model folder with the best validation Dice."""
+        return self.path / "model_best"
+
+    @property
+    def last(self) -> Path:
+        """Model folder of the last update."""
+        return self.path / "model_last"
+
+    def config(self) -> TrainConfig | None:
+        """Of the run that is there, or None.
+
+        Raises:
+          InputError: config.json is no such record.
+        """
+        file = self.path / _CONFIG
+        try:
+            record = json.loads(file.read_text())
+            return TrainConfig.from_json(record["config"])
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            if isinstance(error, InputError):
+                raise InputError(f"{file}: {error}") from None
+            raise InputError(
+                f"{file} is not the config of a training run ({error!r}); choose another --out_dir."
+            ) from None
+
+    def summary(self) -> dict[str, Any] | None:
+        """How the run ended, or None where it has not."""
+        try:
+            return json.loads((self.path / _SUMMARY).read_text())
+        except (OSError, ValueError):
+            return None
+
+    def finish(self, summary: dict[str, Any]) -> None:
+        """Marks the run as complete."""
+        _write(self.path / _SUMMARY, summary)
+
+
+def default_path(plan: Plan) -> Path:
+    """``training_output/<model>/<kind>/<time>``."""
+    name = time.strftime("%Y-%m-%d_%H-%M-%S")
+    return ROOT / plan.config.model_name / plan.kind / name
+
+
+def open_run(path: Path, config: TrainConfig, *, overwrite: bool) -> RunFolder:
+    """The folder, ready for a new run or with one of the same config to be continued.
+
+    Raises:
+      InputError: it holds another run, or something else.
+      EnvironmentFault: it cannot be written.
+    """
+    folder = RunFolder(path)
+    if overwrite and (path / _CONFIG).is_file():
+        folder.config()
+        _remove(folder)
+    existing = folder.config()
+    if existing is not None:
+        if differing := differences(existing, config):
+            raise InputError(
+                f"{path} holds a run with other options ({'; '.join(differing[:4])}); give those, "
+                "another --out_dir, or --overwrite."
+            )
+        return folder
+    if path.is_dir() and any(path.iterdir()):
+        raise InputError(
+            f"{path} is not empty and holds no training run; choose another --out_dir."
+        )
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path} is a file; choose another --out_dir.")
+    _write(path / _CONFIG, _record(config))
+    return folder
+
+
+def point_to_best(folder: RunFolder, model_name: str) -> None:
+    """Lets ``training_output/<model>/model_best`` stand for the run's best model.
+
+    Only for runs below ``training_output``; a fine-tuned model does not take the place of the
+    pre-trained one that the same command would start from again.
+    """
+    link = ROOT / model_name / "model_best"
+    if ROOT.resolve() not in folder.path.resolve().parents or (
+        link.exists() and not link.is_symlink()
+    ):
+        return
+    temporary = link.with_name(f".model_best.{secrets.token_hex(8)}.tmp")
+    try:
+        temporary.symlink_to(os.path.relpath(folder.best.resolve(), link.parent.resolve()))
+        temporary.replace(link)
+    except OSError:  # a file system without links: the run folder has the model
+        temporary.unlink(missing_ok=True)
+
+
+def _record(config: TrainConfig) -> dict[str, Any]:
+    return {
+        "format": _FORMAT,
+        "program": "fdif-jax",
+        "started": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "command": sys.argv,
+        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "python": platform.python_version(),
+        "git": _git(),
+        "config": config.to_json(),
+    }
+
+
+def _git() -> dict[str, Any] | None:
+    """State of the repository that the command was given in, if it was one."""
+
+    def ask(*words: str) -> str:
+        result = subprocess.run(
+            ["git", *words], capture_output=True, text=True, timeout=10, check=True
+        )
+        return result.stdout.strip()
+
+    try:
+        return {"commit": ask("rev-parse", "HEAD"), "changed": bool(ask("status", "--porcelain"))}
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _remove(folder: RunFolder) -> None:
+    """What a run writes, and nothing else."""
+    for path in (folder.checkpoints, folder.best, folder.last, folder.path / TENSORBOARD_FOLDER):
+        shutil.rmtree(path, ignore_errors=True)
+    for name in (_SUMMARY, TEXT_FILE, metrics.FILE, *_PICTURES, _CONFIG):
+        (folder.path / name).unlink(missing_ok=True)
+
+
+def _write(path: Path, record: dict[str, Any]) -> None:
+    try:
+        atomic.write(path, (json.dumps(record, indent=2) + "\n").encode())
+    except OSError as error:
+        raise EnvironmentFault(
+            f"{path} cannot be written ({error.strerror or error}); choose another --out_dir."
+        ) from error

@@ -1,0 +1,135 @@
+"""A whole run, from its config to the sentences at its end."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax
+
+from fdif_jax.data.cache import Volumes
+from fdif_jax.data.datalist import Case
+from fdif_jax.errors import InputError
+from fdif_jax.train.config import RunOptions, TrainConfig
+from fdif_jax.train.devices import make_mesh
+from fdif_jax.train.loop import Progress, Result, Say, Trainer
+from fdif_jax.train.plan import Plan, make_plan
+from fdif_jax.train.run_folder import RunFolder, default_path, open_run
+
+
+def start_run(
+    config: TrainConfig,
+    options: RunOptions,
+    *,
+    out_dir: Path | None = None,
+    overwrite: bool = False,
+    resume_from: Path | None = None,
+    say: Say = print,
+    progress: Progress = lambda done, total, note: None,
+) -> Iterator[str]:
+    """Trains; gives the closing sentences.
+
+    Args:
+      config: what to train on what.
+      options: how to carry it out.
+      out_dir: the run folder; an unfinished run of the same config there is continued.
+      overwrite: delete the run that is there.
+      resume_from: a run folder, or its checkpoints, to begin with.
+      say: takes sentences while it runs.
+      progress: takes the bar's state.
+
+    Raises:
+      InputError, EnvironmentFault, Interrupted: as ``Trainer.run``; or the options do not fit.
+    """
+    plan = make_plan(config, options)
+    mesh = make_mesh(options.devices)
+    checkpoints = _checkpoints_of(resume_from)
+    path = out_dir or default_path(plan)
+    first = jax.process_index() == 0
+    say = say if first else _nothing
+    finished = RunFolder(path).summary()
+    if finished is not None and not overwrite and RunFolder(path).config() == config:
+        yield f"{path} is finished ({finished['updates']} updates); --overwrite trains anew"
+        return
+    for line in describe(plan, path, mesh.size):
+        say(line)
+    # The network is made, and a pretrained one read, before anything is written.
+    trainer = Trainer(plan, options, RunFolder(path), mesh, say, progress if first else _no_bar)
+    prepare_all(plan, say)
+    open_run(path, config, overwrite=overwrite)
+    result = trainer.run(checkpoints)
+    yield from closing(trainer, result)
+
+
+def describe(plan: Plan, path: Path, devices: int) -> list[str]:
+    """What will be trained on what."""
+    config = plan.config
+    size = "x".join(map(str, config.patch))
+    if plan.datalist is None:
+        data = "volumes rendered on the fly"
+    else:
+        counts = f"{len(plan.datalist.training)} training, {len(plan.datalist.validation)}"
+        data = f"{plan.datalist.path}: {counts} validation cases"
+    classes = ", ".join(f"{t} {n}" for t, n in zip(plan.tasks, plan.channels, strict=False))
+    outputs = classes or str(plan.channels[0])
+    shared = "" if devices == 1 else f" on {devices} devices"
+    lines = [
+        f"{plan.kind.replace('_', ' ')}: {config.model_name}, {outputs} outputs, into {path}",
+        data,
+        f"{config.max_iterations} updates of {config.accumulation * config.crops} crops of "
+        f"{size}{shared}, seed {config.seed}",
+        f"intensities: {plan.preprocessing.intensity.kind}",
+    ]
+    return [*lines, *plan.notes]
+
+
+def prepare_all(plan: Plan, say: Say) -> None:
+    """Fills the cache before anything is compiled: what is wrong with a file is said now.
+
+    Raises:
+      InputError: a file cannot be read or holds what it should not.
+    """
+    if plan.datalist is None or plan.volumes is None or plan.volumes.folder is None:
+        return
+    cases = [*plan.datalist.training, *plan.datalist.validation[: plan.config.eval_max_cases]]
+    own = cases[jax.process_index() :: jax.process_count()]
+    began = time.monotonic()
+    for case in own:
+        _prepare(plan.volumes, case)
+    seconds = time.monotonic() - began
+    if seconds > 1:
+        say(f"prepared {len(own)} cases in {seconds:.0f} s, in {plan.volumes.folder}")
+
+
+def closing(trainer: Trainer, result: Result) -> Iterator[str]:
+    """What came out, and the commands that use it."""
+    folder, score = trainer.folder, result.score
+    yield f"{result.updates} updates done; the last model is {folder.last}"
+    if score.best is not None:
+        best = f"best validation Dice {score.best:.4f}, after update {score.best_update}"
+        yield f"{best}: {folder.best}"
+    command = f"fdif predict --model {folder.best} --input IMAGES --out_dir PREDICTIONS"
+    yield f"Predict with it: {command}"
+
+
+def _prepare(volumes: Volumes, case: Case) -> None:
+    volumes.load(case)
+
+
+def _checkpoints_of(path: Path | None) -> Path | None:
+    """The folder of checkpoints that a person means by a path."""
+    if path is None:
+        return None
+    for folder in (path / "checkpoints", path, path.parent):
+        if folder.is_dir() and any(p.name.isdigit() for p in folder.iterdir()):
+            return folder
+    raise InputError(
+        f"--resume_from_checkpoint {path}: no checkpoints there; give a run folder of fdif train."
+    )
+
+
+def _nothing(line: str) -> None:
+    """Takes the place of ``say`` in all processes but the first."""
+
+
+def _no_bar(done: int, total: int, note: str) -> None:
+    """Takes the place of the bar there."""
