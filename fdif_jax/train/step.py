@@ -176,11 +176,12 @@ def _update(
     if several:
         grads, total = lax.pmean((grads, total), AXIS)
         by_crop = lax.all_gather(by_crop, AXIS, axis=1, tiled=True)
-    changes, optimizer = _optimizer(recipe).update(grads, state.optimizer, state.params)
+    with jax.numpy_dtype_promotion("standard"):  # optax mixes integers and floats
+        changes, optimizer = _optimizer(recipe).update(grads, state.optimizer, state.params)
     if recipe.frozen:
         changes = _without(parts.encoder, changes)
     params = optax.apply_updates(state.params, changes)
-    metrics = Metrics(total.total, total.dice_loss, total.ce, by_crop, optax.global_norm(grads))
+    metrics = Metrics(total.total, total.dice_loss, total.ce, by_crop, optax.tree.norm(grads))
     return State(params, stats, optimizer, state.update + 1), metrics
 
 
