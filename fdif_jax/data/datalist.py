@@ -220,4 +220,8 @@ def _out_channel(path: Path, record: Mapping[str, Any], labels: Mapping[int, str
         return max(labels) + 1 if labels else None
     if type(recorded) is not int or recorded < 1:
         raise InputError(f"{path}: out_channel is {recorded!r}, it is a number of classes.")
+    if labels and recorded <= max(labels):
+        raise InputError(
+            f"{path}: out_channel is {recorded}, its labels go up to {max(labels)}; correct one."
+        )
     return recorded

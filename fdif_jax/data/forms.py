@@ -145,7 +145,11 @@ def find(folder: Path, form: Form) -> Found:
         cases=tuple(cases),
         groups=tuple(key[0] if form.grouped else "\0".join(key) for key in keys),
         held_out=form.held_out and frozenset(ids[key] for key in keys if form.held_out(key)),
-        unlabelled=tuple(path for key, path in channels[0].items() if key not in labels),
+        unlabelled=tuple(
+            path
+            for key, path in channels[0].items()
+            if key not in labels and path not in labels.values()
+        ),
     )
 
 

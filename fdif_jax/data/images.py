@@ -49,7 +49,7 @@ def read_image(paths: Sequence[Path], channels: int | None = None) -> Image:
     whole = voxels[0] if len(voxels) == 1 else np.concatenate(voxels, axis=-1)
     if channels is not None and whole.shape[-1] != channels:
         raise InputError(
-            f"{paths[0]} has {whole.shape[-1]} channels where {channels} are expected."
+            f"{paths[0]} has {counted(whole.shape[-1], 'channel')}, the network takes {channels}."
         )
     return Image(whole, first.affine)
 
@@ -77,7 +77,7 @@ def read_label(
     tasks = label.shape[-1]
     if classes and tasks != len(classes):
         raise InputError(
-            f"{paths[0]} has labels of {tasks} {_noun(tasks, 'task')}, where {len(classes)} "
+            f"{paths[0]} has labels of {counted(tasks, 'task')}, where {len(classes)} "
             f"{'is' if len(classes) == 1 else 'are'} expected; --multi_task trains on several."
         )
     for task, count in enumerate(classes):
@@ -130,7 +130,7 @@ def _read_channels(path: Path, channels: int | None) -> Image:
         voxels = np.ascontiguousarray(voxels, dtype=np.float32)
     bad = voxels.size - int(np.count_nonzero(np.isfinite(voxels)))
     if bad:
-        raise InputError(f"{path} holds NaN or infinity in {bad} {_noun(bad, 'voxel')}; mend it.")
+        raise InputError(f"{path} holds NaN or infinity in {counted(bad, 'voxel')}; mend it.")
     return Image(voxels, affine)
 
 
@@ -191,5 +191,6 @@ def _times(shape: Shape) -> str:
     return " x ".join(map(str, shape))
 
 
-def _noun(count: int, noun: str) -> str:
-    return noun if count == 1 else f"{noun}s"
+def counted(count: int, noun: str) -> str:
+    """``1 voxel``, ``2 voxels``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

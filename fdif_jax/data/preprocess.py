@@ -105,18 +105,21 @@ def prepare(image: Image, label: np.ndarray | None, plan: Preprocessing) -> Prep
     )
 
 
-def prepare_case(case: Case, plan: Preprocessing, classes: Sequence[int] = ()) -> Prepared:
+def prepare_case(
+    case: Case, plan: Preprocessing, classes: Sequence[int] = (), channels: int | None = None
+) -> Prepared:
     """A case read and prepared; without a label where it has none.
 
     Args:
       case: its files.
       plan: the chain.
       classes: as for ``read_label``.
+      channels: as for ``read_image``.
 
     Raises:
       InputError: a file cannot be read or holds what it should not; the message names it.
     """
-    image = read_image(case.images)
+    image = read_image(case.images, channels)
     label = read_label(case.label, image.voxels.shape[:3], classes) if case.label else None
     try:
         return prepare(image, label, plan)

@@ -14,7 +14,7 @@ import numpy as np
 
 from fdif_jax.data import geometry
 from fdif_jax.data.datalist import Case, DataList
-from fdif_jax.data.images import channel_axis, read_image, squeezed, unreadable
+from fdif_jax.data.images import channel_axis, counted, read_image, squeezed, unreadable
 from fdif_jax.errors import InputError
 from fdif_jax.io import nifti
 
@@ -79,7 +79,7 @@ def check_datalist(
     wanted = wanted or (looks[0].channels if looks else 1)
     problems += list(_other_channels(cases, found, wanted))
     if problems:
-        more = f" {len(problems) - 1} more cases have problems." if problems[1:] else ""
+        more = f" ({len(problems)} cases have problems.)" if problems[1:] else ""
         raise InputError(problems[0] + more)
     notes = (*_elsewhere(cases, looks), *_in_both(datalist))
     return Survey(wanted, tuple(look.image.shape for look in looks), notes)
@@ -139,7 +139,9 @@ def _look(case: Case, channels: int | None, tasks: int) -> _Look:
                 f"{_times(first.shape)}; the files of a case need one grid."
             )
     if (given := sum(label.extra for label in labels)) != tasks:
-        raise InputError(f"{case.label[0]} has labels of {given} tasks, {tasks} declared.")
+        raise InputError(
+            f"{case.label[0]} has labels of {counted(given, 'task')}, {tasks} declared."
+        )
     away = max((_distance(first, header) for _, header in others), default=0.0)
     return _Look(first, sum(image.extra for image in images), away)
 
@@ -158,7 +160,7 @@ def _other_channels(
     for case, look in zip(cases, found, strict=True):
         if isinstance(look, _Look) and look.channels != wanted:
             yield (
-                f"{case.images[0]} has {look.channels} channels, {wanted} are expected; correct "
+                f"{case.images[0]} has {counted(look.channels, 'channel')}, not {wanted}; correct "
                 "the data set's modality, or --in_channels."
             )
 
@@ -168,8 +170,8 @@ def _elsewhere(cases: Sequence[Case], looks: Sequence[_Look]) -> Iterator[str]:
     if far:
         case, look = far[0]
         yield (
-            f"{len(far)} of {len(cases)} cases have files whose headers place them differently, "
-            f"{case.id} by {look.away:.3g} voxels; the first image's header is taken for all."
+            f"{case.id}: the headers of its files place them {look.away:.3g} voxels apart; the first "
+            f"image's is taken for all (so in {len(far)} of {len(cases)} cases)."
         )
 
 
@@ -178,8 +180,8 @@ def _in_both(datalist: DataList) -> Iterator[str]:
     both = [case for case in datalist.validation if training & set(case.images)]
     if both:
         yield (
-            f"{len(both)} validation cases are training cases too, {both[0].id} first; their Dice "
-            "says nothing of unseen images."
+            f"{both[0].id} is a validation and a training case, so that its Dice says nothing of "
+            f"unseen images (so are {len(both)} of {len(datalist.validation)} validation cases)."
         )
 
 
