@@ -170,8 +170,8 @@ def _elsewhere(cases: Sequence[Case], looks: Sequence[_Look]) -> Iterator[str]:
     if far:
         case, look = far[0]
         yield (
-            f"{case.id}: the headers of its files place them {look.away:.3g} voxels apart; the first "
-            f"image's is taken for all (so in {len(far)} of {len(cases)} cases)."
+            f"{case.id}: the headers of its files place them {look.away:.3g} voxels apart; the "
+            f"first image's is taken for all (so in {len(far)} of {len(cases)} cases)."
         )
 
 

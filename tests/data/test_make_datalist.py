@@ -68,7 +68,7 @@ def refused(result, *parts):
 
 def pairs(root, count=10):
     names = (f"{folder}{i:02d}{end}" for i in range(count) for folder, end in _ENDS)
-    return touch(root, *names)
+    return touch(root, *names, "i/._c00.nii.gz", "l/._c00_seg.nii.gz")  # as macOS leaves them
 
 
 _ENDS = (("i/c", ".nii.gz"), ("l/c", "_seg.nii.gz"))

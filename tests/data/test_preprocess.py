@@ -86,6 +86,7 @@ def test_foreground_is_what_any_channel_shows(kind, box):
     voxels = np.full((4, 5, 6, 2), -1000, np.float32)
     voxels[1, 2, 3, 0] = voxels[2, 3, 4, 1] = 40
     voxels[0, 4, 5, 1] = -999
+    voxels[..., 1] += 5  # each channel has its own lowest value
     prepared = prepare(Image(voxels, np.eye(4)), None, Preprocessing(Intensity(kind)))
     geometry = prepared.geometry
     assert tuple(map(slice, geometry.start, geometry.stop)) == box

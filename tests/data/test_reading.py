@@ -145,6 +145,7 @@ def changed(value):
 @pytest.mark.parametrize(
     ("form", "message"),
     [
+        (changed(3), "holds the label 3, 3 classes allow 0 to 2"),
         (changed(17), "holds the label 17, 3 classes allow 0 to 2; give a larger --out_channel"),
         (changed(-1), "holds the label -1; they start at 0"),
         (changed(0.5), "holds the label 0.5; labels are integers"),
