@@ -189,12 +189,12 @@ def _by_id(path: Path, names: Mapping[str, Any]) -> dict[int, str]:
         if type(value) is not int or value < 0:
             raise InputError(
                 f"{path}: label {name!r} has id {value!r}, fdif trains with one integer for each "
-                "class; scripts/make_datalist --remap_labels writes labels without regions."
+                "class; scripts/make_datalist pairs --remap_labels writes labels without regions."
             )
         if name == "ignore":
             raise InputError(
                 f"{path}: declares voxels to ignore (id {value}), which fdif does not; give them a "
-                "class with scripts/make_datalist --remap_labels."
+                "class with scripts/make_datalist pairs --remap_labels."
             )
     return {value: str(name) for name, value in sorted(names.items(), key=lambda item: item[1])}
 

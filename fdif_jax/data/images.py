@@ -149,10 +149,10 @@ def _read_ids(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
     if values.dtype.kind == "f":
         wrong = values[~(np.abs(values) <= _LARGEST) | (values != np.rint(values))]
         if wrong.size:
-            raise InputError(f"{path} holds the label {wrong[0]:g}; labels are integers. {_REMAP}.")
+            raise InputError(f"{path} holds the label {wrong[0]:g}; labels are integers; mend it.")
     if values.min() < 0:
         raise InputError(
-            f"{path} holds the label {values.min():g}; they start at 0, the background. {_REMAP}."
+            f"{path} holds the label {values.min():g}; they start at 0, the background; mend it."
         )
     return values if values.dtype.kind in "ui" else values.astype(np.int32)
 
