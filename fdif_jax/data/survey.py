@@ -142,11 +142,11 @@ def _look(case: Case, channels: int | None, tasks: int) -> _Look:
         raise InputError(
             f"{case.label[0]} has labels of {counted(given, 'task')}, {tasks} declared."
         )
-    away = max((_distance(first, header) for _, header in others), default=0.0)
+    away = max((displacement(first, header) for _, header in others), default=0.0)
     return _Look(first, sum(image.extra for image in images), away)
 
 
-def _distance(one: Header, other: Header) -> float:
+def displacement(one: Header, other: Header) -> float:
     """How far the corners lie apart by the two affines, in voxel sides of the first."""
     corners = np.array([*np.ndindex(2, 2, 2)]) * (np.array(one.shape) - 1)
     moved = corners @ (one.affine - other.affine)[:3, :3].T + (one.affine - other.affine)[:3, 3]

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from fdif_jax.data.images import read_label, unreadable
+from fdif_jax.data.images import read_label
+from fdif_jax.data.survey import displacement, read_header
 from fdif_jax.errors import InputError
 from fdif_jax.infer.pairing import Names, Pair
 from fdif_jax.infer.surface import Spacing, hausdorff95, surface_dice, surface_distances
-from fdif_jax.io import nifti
 
 _ELSEWHERE = 0.01  # of a voxel side: headers in float32 differ by less
 Three = tuple[int, int, int]
@@ -101,7 +101,7 @@ def _name(names: Names, task: str, label: int) -> str:
 
 def _scores(pair: Pair, names: Names, settings: Settings) -> Iterator[Score]:
     """The rows of the classes that the case holds."""
-    prediction, reference, spacing = _read(pair)
+    prediction, reference, spacing = _read(pair, len(names) or 1)
     count = reference.shape[-1]
     tasks = list(names) or [""]
     if len(tasks) != count:
@@ -148,26 +148,26 @@ def _union(boxes: Sequence[tuple[slice, ...]]) -> tuple[slice, ...]:
     )
 
 
-def _read(pair: Pair) -> tuple[np.ndarray, np.ndarray, Spacing]:
+def _read(pair: Pair, tasks: int) -> tuple[np.ndarray, np.ndarray, Spacing]:
     """Both label volumes, (D, H, W, tasks), and mm per voxel."""
     own, other = pair.prediction, pair.reference[0]
-    (shape, affine), (other_shape, other_affine) = map(_grid, (own, other))
-    if shape != other_shape:
+    predicted, real = (read_header(path, tasks) for path in (own, other))
+    if predicted.shape != real.shape:
         raise InputError(
-            f"{own} has {_times(shape)} voxels, its reference {other} has {_times(other_shape)}; "
-            "only labels on one grid can be compared."
+            f"{own} has {_times(predicted.shape)} voxels, its reference {other} has "
+            f"{_times(real.shape)}; only labels on one grid can be compared."
         )
-    away = _distance(shape, affine, other_affine)
+    away = displacement(real, predicted)
     if away > _ELSEWHERE:
         raise InputError(
             f"{own} lies {away:.3g} voxels off its reference {other}, by their affines; correct "
             "the header that is wrong."
         )
-    volumes = [_labels(paths, shape) for paths in ((own,), pair.reference)]
+    volumes = [_labels(paths, real.shape) for paths in ((own,), pair.reference)]
     counts = [volume.shape[-1] for volume in volumes]
     if counts[0] != counts[1]:
         raise InputError(f"{own} has labels of {counts[0]} tasks, its reference of {counts[1]}.")
-    spacing = np.linalg.norm(other_affine[:3, :3], axis=0)
+    spacing = np.linalg.norm(real.affine[:3, :3], axis=0)
     return volumes[0], volumes[1], (float(spacing[0]), float(spacing[1]), float(spacing[2]))
 
 
@@ -177,26 +177,6 @@ def _labels(paths: Sequence[Path], shape: Three) -> np.ndarray:
     if int(labels.max()) > _HIGHEST:
         raise InputError(f"{paths[0]} holds the label {labels.max()}; allowed: 0 to {_HIGHEST}.")
     return labels if labels.ndim == 4 else labels[..., None]
-
-
-def _grid(path: Path) -> tuple[Three, np.ndarray]:
-    """Shape and affine, from the header."""
-    try:
-        header = nifti.load_header(path)
-    except FileNotFoundError as error:
-        raise InputError(f"{path} is missing.") from error
-    except nifti.UNREADABLE as error:
-        raise InputError(f"{path} {unreadable(error)}") from error
-    d, h, w = (int(n) for n in (*header.get_data_shape(), 1, 1)[:3])
-    return (d, h, w), np.asarray(header.get_best_affine(), np.float64)
-
-
-def _distance(shape: Three, affine: np.ndarray, other: np.ndarray) -> float:
-    """How far the corners of a volume lie apart by two affines, in voxel sides."""
-    corners = np.array([*np.ndindex(2, 2, 2)]) * (np.array(shape) - 1)
-    moved = corners @ (affine - other)[:3, :3].T + (affine - other)[:3, 3]
-    sides = np.linalg.norm(other[:3, :3], axis=0)
-    return float(np.linalg.norm(moved, axis=1).max() / sides.min())
 
 
 def _times(shape: Three) -> str:
