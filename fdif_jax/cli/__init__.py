@@ -22,6 +22,7 @@ COMMANDS = {
     "import": ("fdif_jax.cli.import_", "Turn another tool's weights into a model folder."),
     "export": ("fdif_jax.cli.export", "Write a network's weights for another tool."),
     "inspect": ("fdif_jax.cli.inspect", "Say what a weight file holds and which network it fits."),
+    "predict": ("fdif_jax.cli.predict", "Label images with a trained network."),
     "evaluate": ("fdif_jax.cli.evaluate", "Score predictions against references."),
     "benchmark": ("fdif_jax.cli.benchmark", "Measure how fast this machine generates."),
 }

@@ -23,13 +23,17 @@ class Bar:
         self._bar: tqdm | None = None
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
-        """Moves the bar to ``done``; a note (loss, Dice, …) stays until the next one."""
+        """Moves the bar to ``done`` of ``total``, which may change on the way.
+
+        A note (loss, Dice, …) stays until the next one.
+        """
         if self._quiet:
             return
         if self._bar is None:
             self._bar = _begin(done, total, self._unit)
         if note:
             self._bar.set_postfix_str(note, refresh=False)
+        self._bar.total = total
         self._bar.update(done - self._bar.n)
 
     def __enter__(self) -> "Bar":

@@ -107,11 +107,12 @@ def _is_datalist(path: Path) -> bool:
 
 
 def _label_files(folder: Path) -> list[Path]:
-    files = sorted(path for path in folder.rglob("*") if path.name.endswith(ENDINGS))
-    files = [path for path in files if not path.name.startswith(".")]
-    if not files:
-        raise InputError(f"{folder} holds no label files ({', '.join(ENDINGS)}).")
-    return files
+    """Those in the folder; where it has none, those in the folders inside."""
+    for files in (folder.glob("*"), folder.rglob("*")):
+        found = [path for path in sorted(files) if path.name.endswith(ENDINGS)]
+        if found := [path for path in found if not path.name.startswith(".")]:
+            return found
+    raise InputError(f"{folder} holds no label files ({', '.join(ENDINGS)}).")
 
 
 def _by_stem(files: Iterable[Path]) -> dict[str, Path]:

@@ -143,16 +143,19 @@ def predict_labels(
       progress: told after every window.
     """
     tasks = (channels,) if isinstance(channels, int) else tuple(channels)
-    labels = np.empty((*image.shape[:3], len(tasks)), np.min_scalar_type(max(tasks) - 1))
-    for z, planes in predict_planes(apply, image, windows, sum(tasks), progress):
-        labels[z : z + len(planes)] = classes_of(planes, tasks)
+    planes = predict_planes(apply, image, windows, sum(tasks), progress)
+    labels = np.concatenate([classes_of(logits, tasks) for _, logits in planes])
     return labels[..., 0] if isinstance(channels, int) else labels
 
 
 def classes_of(logits: np.ndarray, tasks: Sequence[int]) -> np.ndarray:
-    """The class with the largest logit for each task, (…, tasks); a tie goes to the lower one."""
-    ends = np.cumsum(tasks)[:-1]
-    return np.stack([part.argmax(-1) for part in np.split(logits, ends, axis=-1)], axis=-1)
+    """The class with the largest logit for each task, (…, tasks), in the smallest unsigned type.
+
+    Of equals the first.
+    """
+    dtype = np.min_scalar_type(max(tasks) - 1)
+    parts = np.split(logits, np.cumsum(tasks)[:-1], axis=-1)
+    return np.stack([part.argmax(-1).astype(dtype) for part in parts], axis=-1)
 
 
 class _Slab:

@@ -11,7 +11,7 @@ import functools
 import gzip
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import deflate
 import nibabel
@@ -66,19 +66,30 @@ class Stamp:
         return f"{_MARK} {self.config_hash} {self.split} {self.index} {self.kind}"
 
 
-def encode(array: np.ndarray, stamp: Stamp | None = None) -> bytes:
-    """A gzipped NIfTI-1 file that holds ``array`` as it is, with the identity affine.
+def encode(
+    array: np.ndarray, stamp: Stamp | None = None, affine: np.ndarray | None = None
+) -> bytes:
+    """A gzipped NIfTI-1 file that holds ``array`` as it is.
 
     Args:
       array: unsigned integers, (D, H, W) or (D, H, W, tasks); index (i, j, k) of the file is
         [z, y, x] of the array, no transpose.
       stamp: what the file holds; a file without one is not recognised by ``flaw``.
+      affine: (4, 4), indices to RAS+ world, mm; the identity where not given.
     """
     voxels = np.asarray(array).tobytes(order="F")
     text = "" if stamp is None else f"{stamp.text()} {deflate.crc32(voxels):08x}"
-    header = bytearray(_header(array.shape, np.dtype(array.dtype).str))
+    header = bytearray(_header(array.shape, np.dtype(array.dtype).str, _hashable(affine)))
     header[_DESCRIP] = text.encode("ascii").ljust(80, b"\0")
     return bytes(deflate.gzip_compress(bytes(header) + voxels, COMPRESSION_LEVEL))
+
+
+def write_channels(file: BinaryIO, array: np.ndarray, affine: np.ndarray) -> None:
+    """Writes (D, H, W, C) as gzipped NIfTI-1, channel by channel, without a second copy of it."""
+    with gzip.GzipFile("", "wb", COMPRESSION_LEVEL, file, mtime=0) as packed:
+        packed.write(_header(array.shape, np.dtype(array.dtype).str, _hashable(affine)))
+        for channel in np.moveaxis(array, -1, 0):
+            packed.write(channel.tobytes(order="F"))
 
 
 def decode(data: bytes) -> tuple[np.ndarray, str]:
@@ -175,14 +186,21 @@ def _text(raw: bytes) -> str:
     return raw[_DESCRIP].split(b"\0", 1)[0].decode("latin-1")
 
 
-@functools.cache
-def _header(shape: tuple[int, ...], dtype: str) -> bytes:
-    """Header with identity affine; made once per shape, since nibabel needs a millisecond."""
+def _hashable(affine: np.ndarray | None) -> tuple[float, ...]:
+    return tuple(np.eye(4).ravel() if affine is None else np.asarray(affine, np.float64).ravel())
+
+
+@functools.lru_cache(maxsize=64)
+def _header(shape: tuple[int, ...], dtype: str, affine: tuple[float, ...]) -> bytes:
+    """Made once for each kind of file, since nibabel needs a millisecond."""
+    world = np.reshape(affine, (4, 4))
+    axes = world[:3, :3] / np.linalg.norm(world[:3, :3], axis=0)
+    sheared = not np.allclose(axes.T @ axes, np.eye(3), atol=1e-4)
     header = nibabel.Nifti1Header()
     header.set_data_dtype(np.dtype(dtype))
     header.set_data_shape(shape)
-    header.set_sform(np.eye(4), code="aligned")
-    header.set_qform(np.eye(4), code="aligned")
+    header.set_sform(world, code="aligned")
+    header.set_qform(world, code="unknown" if sheared else "aligned")  # it cannot hold shears
     header.set_xyzt_units("mm")
     header.set_slope_inter(1, 0)
     header["magic"] = b"n+1"

@@ -198,7 +198,7 @@ def test_training_cases_alone_expect_no_validation_cases(folders):
 )
 def test_what_cannot_be_matched_is_refused(folders, prediction, reference, message):
     (folders / "empty").mkdir()
-    for name in ("a.nii", "sub/a.nii.gz"):
+    for name in ("one/a.nii", "two/a.nii.gz"):
         write(folders / "twice" / name, boxes())
     with pytest.raises(InputError, match=message):
         pair_files(folders / prediction, folders / reference)
