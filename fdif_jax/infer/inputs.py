@@ -21,8 +21,8 @@ _WORKERS = 8
 def find_cases(path: Path, channels: int, split: Split | None = None) -> list[Case]:
     """The cases in a file, a folder or a data list.
 
-    Files named NAME_0000, NAME_0001, … are the channels of the case NAME, where there are as many
-    as the network takes; any other file is a case by itself.
+    Where all files are named NAME_0000, NAME_0001, … and there are as many of a NAME as the network
+    takes channels, they are the channels of the case NAME; else each file is a case by itself.
 
     Args:
       path: a NIfTI file, a folder of them (folders inside included), or a data list or its folder.
@@ -123,8 +123,8 @@ def _look(case: Case, channels: int) -> Header | str:
     found = sum(header.extra for header in headers)
     if found != channels:
         return (
-            f"{case.images[0]} has {found} channel(s), the model takes {channels}; channels in "
-            "files of their own are named NAME_0000.nii.gz, NAME_0001.nii.gz, …"
+            f"{case.images[0]} has {found} channel(s), the model takes {channels}; give a 4-D "
+            "file, or a file for each channel: NAME_0000.nii.gz, NAME_0001.nii.gz and so on."
         )
     for path, header in zip(case.images, headers, strict=True):
         if header.shape != headers[0].shape:

@@ -95,6 +95,12 @@ def predict_cases(predictor: Predictor, job: Job, progress: Progress | None = No
       EnvironmentFault: the disk is full or the folder not writable. What was written stays.
     """
     _refuse_inputs(job)
+    try:
+        job.out_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentFault(
+            f"{job.out_dir} cannot be made a folder ({error.strerror}); choose another --out_dir."
+        ) from error
     rest = [at for at in enumerate(job.cases) if job.overwrite or not _is_done(job, at[1])]
     estimates = [predictor.count(job.headers[i].shape, job.headers[i].affine) for i, _ in rest]
     done, ahead = 0, sum(estimates)

@@ -33,11 +33,13 @@ def test_channels_in_files_of_their_own_are_one_case(tmp_path):
     assert found(tmp_path, 2) == {"a": names[:2], "b": names[2:]}
     assert found(tmp_path / "b_0000.nii.gz", 2) == {"b": names[2:]}
     assert found(tmp_path / "b_0000.nii.gz", 1) == {"b": names[2:3]}
+    assert found(tmp_path / "b_0001.nii.gz", 2) == {"b_0001": names[3:]}
     assert list(found(tmp_path, 1)) == ["a_0000", "a_0001", "b_0000", "b_0001"]
 
 
 def test_the_first_channel_alone_lends_its_name(tmp_path):
     assert list(found(files(tmp_path, "a_0000.nii.gz", "b_0000.nii.gz"))) == ["a", "b"]
+    assert list(found(files(tmp_path, "c.nii.gz"))) == ["a_0000", "b_0000", "c"]
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,15 @@ import pytest
 from flax import nnx
 from image_files import AFFINES, TwoHeads, above_half, predictor, volume, write
 
+from fdif_jax.data.intensities import Intensity
+from fdif_jax.data.preprocess import Preprocessing
 from fdif_jax.errors import EnvironmentFault, InputError
 from fdif_jax.infer.inputs import check_cases, find_cases
 from fdif_jax.infer.predict import Job, Report, fingerprint, predict_cases
 from fdif_jax.io import atomic
+
+
+ZSCORE = Preprocessing(Intensity("zscore"))
 
 
 @pytest.fixture
@@ -156,8 +161,9 @@ def test_a_fingerprint_tells_weights_and_settings_apart():
     assert same == fingerprint(one, predictor(batch=4))
     others = [
         fingerprint(other, predictor()),
+        fingerprint(one, predictor(ZSCORE)),
         fingerprint(one, predictor(mirror=True)),
         fingerprint(one, predictor(overlap=0.5)),
         fingerprint(one, predictor(blending="gaussian")),
     ]
-    assert len({same, *others}) == 5
+    assert len({same, *others}) == 6

@@ -62,11 +62,14 @@ def test_tasks_lie_on_the_last_axis():
     def both(x):
         return np.concatenate([above_half(x), -above_half(x), 0 * x - 9], axis=-1)
 
-    voxels = volume()
-    labels = labels_of(predictor(apply=both, classes=(2, 3)), voxels)
+    voxels, own = volume(), predictor(apply=both, classes=(2, 3))
+    labels = labels_of(own, voxels)
     np.testing.assert_array_equal(labels[..., 0], voxels > 0.5)
     inner = labels[2:, :-1, :, 1]  # outside the crop is background
     np.testing.assert_array_equal(inner, voxels[2:, :-1] < 0.5)
+    each = own.probabilities(own.prepare(Image(voxels[..., None], AFFINES["ras"])))
+    for part in (each[..., :2], each[..., 2:]):
+        np.testing.assert_allclose(part.sum(-1), 1, atol=1e-5)
 
 
 def test_memory_does_not_grow_with_classes_times_volume():
