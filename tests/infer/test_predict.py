@@ -15,7 +15,6 @@ from fdif_jax.infer.inputs import check_cases, find_cases
 from fdif_jax.infer.predict import Job, Report, fingerprint, predict_cases
 from fdif_jax.io import atomic
 
-
 ZSCORE = Preprocessing(Intensity("zscore"))
 
 
