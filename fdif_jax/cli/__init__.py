@@ -24,7 +24,10 @@ COMMANDS = {
     "inspect": ("fdif_jax.cli.inspect", "Say what a weight file holds and which network it fits."),
     "predict": ("fdif_jax.cli.predict", "Label images with a trained network."),
     "evaluate": ("fdif_jax.cli.evaluate", "Score predictions against references."),
-    "benchmark": ("fdif_jax.cli.benchmark", "Measure how fast this machine generates."),
+    "benchmark": (
+        "fdif_jax.cli.benchmark",
+        "Measure how fast this machine generates and predicts.",
+    ),
 }
 
 

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -9,20 +11,22 @@ import click
 from fdif_jax.cli import limits
 from fdif_jax.cli.options import SeveralCommand, config_from, generation_options
 from fdif_jax.cli.plan import canonical, worker_count
-from fdif_jax.errors import lookup
+from fdif_jax.errors import InputError, lookup
 from fdif_jax.synth.labels import class_table
 from fdif_jax.synth.plugins import load_catalog
 from fdif_jax.synth.recipes import RECIPES
 
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+
 
 @click.group("benchmark")
 def command() -> None:
-    """Measure how fast this machine generates."""
+    """Measure how fast this machine generates and predicts."""
 
 
 @command.command("generate", cls=SeveralCommand)
 @generation_options
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@_as_json
 def generate(as_json: bool, **options: Any) -> None:
     """Time `fdif generate` with these options: volumes/s, stages, compile time, memory.
 
@@ -30,7 +34,7 @@ def generate(as_json: bool, **options: Any) -> None:
     generator at the same number of voxels and objects, estimated from a yardstick that is taken
     on this machine before and after.
     """
-    from fdif_jax import benchmark
+    from fdif_jax.benchmark import generating
 
     config = config_from(options)
     catalog, _ = load_catalog(config.plugin)
@@ -41,9 +45,98 @@ def generate(as_json: bool, **options: Any) -> None:
     limits.refuse_too_large(
         config.grid, limits.memory_needed(config, workers), "choose a smaller one."
     )
-    report = benchmark.generate(config, seed=options["seed"] or 0, workers=workers)
-    if as_json:
-        click.echo(json.dumps(dataclasses.asdict(report)))
-        return
-    for line in benchmark.lines(report):
+    report = generating.generate(config, seed=options["seed"] or 0, workers=workers)
+    _print(report, generating.lines(report), as_json)
+
+
+@command.command("predict")
+@click.option("--model", "folder", type=click.Path(path_type=Path), help="Model folder.")
+@click.option("--model_name", help="A network with fresh weights; `fdif list models` shows them.")
+@click.option(
+    "--grid_size",
+    type=int,
+    nargs=3,
+    default=None,
+    show_default="the model's, or 96 96 96",
+    help="Patch.",
+)
+@click.option(
+    "--input_size",
+    type=int,
+    nargs=3,
+    default=None,
+    show_default="twice the patch",
+    help="Of the volume, voxels.",
+)
+@click.option("--out_channel", type=int, default=14, show_default=True, help="With --model_name.")
+@click.option("--overlap", type=float, default=0.25, show_default=True, help="Of windows.")
+@click.option("--batch", type=int, show_default="1 on a CPU, else 4", help="Windows at once.")
+@click.option("--devices", type=int, default=1, show_default=True, help="Spread batches over.")
+@_as_json
+def predict(
+    folder: Path | None,
+    model_name: str | None,
+    grid_size: tuple[int, int, int] | None,
+    input_size: tuple[int, int, int] | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Time the labelling of one volume: windows/s, seconds a volume, compile time, memory.
+
+    The volume is noise; reading, preparing and writing files is not part of the time.
+    """
+    from fdif_jax.benchmark import predicting
+    from fdif_jax.infer.predictor import check_devices
+    from fdif_jax.infer.sliding_window import Windows
+
+    if (folder is None) == (model_name is None):
+        raise InputError("give either --model or --model_name.")
+    patch = grid_size or _patch(folder)
+    size = input_size or (2 * patch[0], 2 * patch[1], 2 * patch[2])
+    if min(size) < 1:
+        raise InputError(f"input_size is {' '.join(map(str, size))}; allowed: 1 or more.")
+    batch = options["batch"]
+    Windows(patch, options["overlap"], batch=1 if batch is None else batch)
+    check_devices(options["devices"])
+    if folder is None:
+        _check_network(model_name, patch, options["out_channel"])
+    task = predicting.PredictTask(
+        str(folder or model_name),
+        folder is not None,
+        patch,
+        size,
+        options["out_channel"],
+        options["overlap"],
+        batch,
+        options["devices"],
+    )
+    report = predicting.predict(task)
+    _print(report, predicting.lines(report), as_json)
+
+
+def _patch(folder: Path | None) -> tuple[int, int, int]:
+    """The patch of a model folder, or the usual one."""
+    from fdif_jax.model_io import check_folder
+
+    if folder is None:
+        return 96, 96, 96
+    patch = check_folder(folder).patch
+    if patch is None:
+        raise InputError(f"{folder} does not say its patch; give --grid_size D H W.")
+    return patch
+
+
+def _check_network(name: str | None, patch: tuple[int, int, int], out_channels: int) -> None:
+    """Refuses what cannot be built, before a process is started for it."""
+    from flax import nnx
+
+    from fdif_jax.models.registry import build, model_config
+
+    config = model_config(str(name), image_size=patch, out_channels=out_channels)
+    nnx.eval_shape(lambda: build(config, rngs=nnx.Rngs(0))).check_size(patch)
+
+
+def _print(report: Any, lines: Sequence[str], as_json: bool) -> None:
+    text = [json.dumps(dataclasses.asdict(report))] if as_json else lines
+    for line in text:
         click.echo(line)

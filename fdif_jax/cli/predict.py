@@ -126,17 +126,13 @@ def command(
 
 
 def _predictor(folder: Path, model: Any, info: Any, plan: Any, options: dict[str, Any]) -> Any:
-    import jax
-
-    from fdif_jax.infer.predictor import make_predictor
+    from fdif_jax.infer.predictor import default_batch, make_predictor
     from fdif_jax.infer.sliding_window import Windows
 
     patch = options["grid_size"] or info.patch
     if patch is None:
         raise InputError(f"{folder} does not say its patch; give --grid_size D H W.")
-    batch = options["batch"]
-    if batch is None:
-        batch = 1 if jax.default_backend() == "cpu" else 4
+    batch = default_batch() if options["batch"] is None else options["batch"]
     windows = Windows(patch, options["overlap"], options["blending"], batch, options["mirror"])
     return make_predictor(model, plan, windows, options["devices"])
 

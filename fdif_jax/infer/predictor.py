@@ -101,11 +101,9 @@ def make_predictor(
       InputError: a patch that the network does not take, more devices than there are.
     """
     model.check_size(windows.patch)
-    there = jax.devices()
-    if not 1 <= devices <= len(there):
-        raise InputError(f"devices is {devices}; allowed: 1 to {len(there)}, as many as there are.")
+    check_devices(devices)
     windows = dataclasses.replace(windows, batch=-(-windows.batch // devices) * devices)
-    mesh = Mesh(np.array(there[:devices]), ("batch",))
+    mesh = Mesh(np.array(jax.devices()[:devices]), ("batch",))
     forward, state = split_forward(model)
     state = jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
     split = NamedSharding(mesh, PartitionSpec("batch"))
@@ -133,6 +131,22 @@ def split_forward(model: Network) -> tuple[Callable[[Any, jax.Array], jax.Array]
         return jnp.concatenate(list(logits.values()), -1) if isinstance(logits, dict) else logits
 
     return forward, state
+
+
+def check_devices(devices: int) -> None:
+    """Refuses more devices than there are.
+
+    Raises:
+      InputError: with their number.
+    """
+    there = jax.device_count()
+    if not 1 <= devices <= there:
+        raise InputError(f"devices is {devices}; allowed: 1 to {there}, as many as there are.")
+
+
+def default_batch() -> int:
+    """Windows at once: a CPU is busy with one, an accelerator wants more."""
+    return 1 if jax.default_backend() == "cpu" else 4
 
 
 def classes_of_tasks(config: Config) -> tuple[int, ...]:

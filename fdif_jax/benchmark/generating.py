@@ -7,23 +7,16 @@ The yardstick is taken before and after, since the machine may be shared.
 """
 
 import dataclasses
-import json
-import os
-import resource
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fdif_jax import calibrate
-from fdif_jax.compilation import SHORTEST_KEPT
+from fdif_jax.benchmark import process
 from fdif_jax.config import GenerateConfig
-from fdif_jax.errors import EnvironmentFault
 from fdif_jax.io import writer
 from fdif_jax.io.layouts import layout_for
 from fdif_jax.io.manifest import Classes, Generation
@@ -108,21 +101,9 @@ def lines(report: GenerateReport) -> list[str]:
 
 
 def _measure(task: dict[str, Any]) -> dict[str, Any]:
-    """Runs this module as a process of its own on ``task``."""
-    cache = {"JAX_COMPILATION_CACHE_DIR": str(Path(task["folder"]) / "programs")}
-    began = time.time()
-    process = subprocess.run(
-        [sys.executable, "-m", "fdif_jax.benchmark"],
-        input=json.dumps({**task, "began": began}),
-        env=os.environ | cache,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if process.returncode:
-        last = (process.stderr.strip().splitlines() or ["no message"])[-1]
-        raise EnvironmentFault(f"a measuring process failed: {last}")
-    return json.loads(process.stdout.splitlines()[-1])
+    """This module as a process of its own."""
+    began = {"began": time.time()}
+    return process.measure(__name__, task | began, Path(task["folder"]) / "programs")
 
 
 def _in_process(task: dict[str, Any]) -> dict[str, Any]:
@@ -147,24 +128,8 @@ def _in_process(task: dict[str, Any]) -> dict[str, Any]:
         )
         report = writer.write_dataset(job, recipe.produce)
         result |= {"elapsed": report.elapsed, "stages": report.seconds}
-    return result | {"peak_memory_mib": _peak_memory_mib()}
-
-
-def _peak_memory_mib() -> float:
-    """Of this process alone; what ``getrusage`` says starts with the size of its parent."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        lines = status.read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-
-
-def _main(echo: Callable[[str], Any] = sys.stdout.write) -> None:
-    import jax
-
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", SHORTEST_KEPT)
-    echo(json.dumps(_in_process(json.load(sys.stdin))) + "\n")
+    return result
 
 
 if __name__ == "__main__":
-    _main()
+    process.serve(_in_process)
