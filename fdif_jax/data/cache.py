@@ -51,11 +51,13 @@ class Volumes:
       plan: the preprocessing.
       classes: as for ``read_label``.
       folder: of the cache; None prepares a case each time it is asked for.
+      channels: of the images; None takes what a file seems to have.
     """
 
     plan: Preprocessing
     classes: Sequence[int] = ()
     folder: Path | None = None
+    channels: int | None = None
 
     def load(self, case: Case) -> Volume:
         """One case; may be called from several threads and processes at once.
@@ -74,7 +76,7 @@ class Volumes:
         return self._prepared(case) if found is None else found
 
     def _prepared(self, case: Case) -> Volume:
-        image, label, _ = prepare_case(case, self.plan, self.classes)
+        image, label, _ = prepare_case(case, self.plan, self.classes, self.channels)
         assert label is not None, case.id
         return Volume(image, label, foreground_of(label))
 
@@ -83,7 +85,7 @@ class Volumes:
         for file in (*case.images, *case.label):
             status = file.stat()
             files.append([str(file.resolve()), status.st_size, status.st_mtime_ns])
-        record = [_FORMAT, self.plan.to_json(), list(self.classes), files]
+        record = [_FORMAT, self.plan.to_json(), list(self.classes), self.channels, files]
         return hashlib.sha256(json.dumps(record).encode()).hexdigest()[:32]
 
 

@@ -87,7 +87,7 @@ def make_plan(config: TrainConfig, options: RunOptions) -> Plan:
         preprocessing=preprocessing,
         datalist=datalist,
         generator=None,
-        volumes=Volumes(preprocessing, channels, folder),
+        volumes=Volumes(preprocessing, channels, folder, config.in_channels),
         notes=(*_notes(config, datalist), *survey.notes),
     )
 
