@@ -1,6 +1,7 @@
 """Options: several values after one name, and those that all generating commands share."""
 
 import dataclasses
+import math
 import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from fdif_jax.config import PRESETS, SMALL, GenerateConfig
+from fdif_jax.errors import InputError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 _NUMBER = re.compile(r"-[\d.]")
@@ -164,6 +166,23 @@ def config_from(options: Mapping[str, Any]) -> GenerateConfig:
     if given.get("primitives") or given.get("categories"):
         given.setdefault("num_classes", None)  # the preset's number is of the preset's pool
     return dataclasses.replace(preset, **given)
+
+
+def spacing_from(words: Collection[str]) -> tuple[float, float, float] | None:
+    """Millimetres per voxel of ``--spacing``; None for ``native``.
+
+    Raises:
+      InputError: neither three positive numbers nor ``native``.
+    """
+    if tuple(words) == ("native",):
+        return None
+    try:
+        x, y, z = (float(word) for word in words)
+    except ValueError:
+        x = y = z = math.nan
+    if not all(0 < size < math.inf for size in (x, y, z)):
+        raise InputError(f"spacing is {' '.join(words)}; give three sizes in mm, or native.")
+    return x, y, z
 
 
 def folder(value: str | Path | None) -> Path | None:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import click
 
-from fdif_jax.cli.options import Several, SeveralCommand
+from fdif_jax.cli.options import Several, SeveralCommand, spacing_from
 from fdif_jax.cli.progress import Bar
 from fdif_jax.errors import InputError
 
@@ -72,8 +72,8 @@ _RULES = ("ct", "zscore", "percentile", "none")
     "--spacing",
     cls=Several,
     multiple=True,
-    metavar="X Y Z",
-    help="Millimetres along R, A and S, or `native`; where the model folder does not say.",
+    metavar="MM MM MM|native",
+    help="Voxel sizes along R, A and S to sample at, where the model folder does not say.",
 )
 @click.option("--overwrite", is_flag=True, help="Predict again what is in --out_dir.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
@@ -151,20 +151,6 @@ def _preprocessing(folder: Path, info: Any, intensity: str | None, spacing: tupl
     if intensity is None or not spacing:
         raise InputError(
             f"{folder} does not record how its images were prepared; give --intensity "
-            f"{'|'.join(_RULES)} and --spacing X Y Z (or native), as in its training."
+            f"{'|'.join(_RULES)} and --spacing MM MM MM (or native), as in its training."
         )
-    return Preprocessing.from_json({"kind": intensity, "spacing": _millimetres(spacing)})
-
-
-def _millimetres(words: tuple[str, ...]) -> list[float] | None:
-    if words == ("native",):
-        return None
-    try:
-        values = [float(word) for word in words]
-    except ValueError:
-        values = []
-    if len(values) != 3 or not all(0 < value < float("inf") for value in values):
-        raise InputError(
-            f"spacing is {' '.join(words)}; give three positive numbers, mm, or native."
-        )
-    return values
+    return Preprocessing.from_json({"kind": intensity, "spacing": spacing_from(spacing)})

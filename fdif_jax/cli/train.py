@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from fdif_jax.cli.options import Several, SeveralCommand
+from fdif_jax.cli.options import Several, SeveralCommand, spacing_from
 from fdif_jax.cli.progress import Bar
 from fdif_jax.compilation import keep_programs
 from fdif_jax.config import PRESETS, GenerateConfig
@@ -221,15 +221,7 @@ def _spacing(options: dict[str, Any]) -> tuple[float, float, float] | None:
         return DEFAULT_SPACING
     if not options["is_real_data"]:
         raise InputError("--spacing needs --is_real_data, which resamples.")
-    if words == ("native",):
-        return None
-    try:
-        x, y, z = (float(word) for word in words)
-    except ValueError:
-        raise InputError(
-            f"spacing is {' '.join(words)}; give three sizes in mm, or native."
-        ) from None
-    return x, y, z
+    return spacing_from(words)
 
 
 def _model_options(options: dict[str, Any]) -> tuple[tuple[str, Any], ...]:

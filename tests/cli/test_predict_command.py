@@ -68,10 +68,10 @@ def test_an_image_gets_labels_on_its_grid(fdif, tmp_path, models, image):
     ("model", "args", "part"),
     [
         ("nowhere", "", "not a model folder"),
-        ("imported", "", "give --intensity ct|zscore|percentile|none and --spacing X Y Z"),
-        ("imported", "--intensity zscore", "and --spacing X Y Z"),
+        ("imported", "", "give --intensity ct|zscore|percentile|none and --spacing MM MM MM"),
+        ("imported", "--intensity zscore", "and --spacing MM MM MM"),
         ("imported", "--intensity ct --spacing native", "give --grid_size D H W"),
-        ("imported", "--intensity ct --spacing 1 1", "spacing is 1 1; give three positive"),
+        ("imported", "--intensity ct --spacing 1 1", "spacing is 1 1; give three sizes in mm"),
         ("imported", "--intensity ct --spacing 1 -1 1", "spacing is 1 -1 1"),
         ("imported", "--intensity ct --spacing nan 1 1", "spacing is nan 1 1"),
         ("imported", "--intensity mr --spacing 1 1 1", "'mr' is not one of"),
