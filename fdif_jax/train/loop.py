@@ -35,6 +35,7 @@ from fdif_jax.train.validate import make_validator
 Say = Callable[[str], None]
 Progress = Callable[[int, int, str], None]
 """Called with (updates done, all, a note)."""
+_NAMED = 4  # cases in a message
 _TRACED = range(10, 20)  # updates of a profile, counted from this process's first
 
 
@@ -223,21 +224,20 @@ class Trainer:
         self._clock = now
 
     def _not_a_number(self, update: int, metrics: Metrics) -> InputError:
-        batches = np.argwhere(~np.isfinite(metrics.by_crop))
-        everywhere = len(batches) in (0, metrics.by_crop.size)
         accumulation = self.plan.config.accumulation
-        where = "in every crop" if everywhere else "in "
-        if not everywhere:
-            names = [self._source.name(update * accumulation + int(a), int(n)) for a, n in batches]
-            where += ", ".join(dict.fromkeys(names))
+        bad = np.argwhere(~np.isfinite(metrics.by_crop))
+        names = [self._source.name(update * accumulation + int(a), int(n)) for a, n in bad]
+        unique = list(dict.fromkeys(names))
+        where = f" in {', '.join(unique[:_NAMED])}" if unique else ""
+        where += f" and {len(unique) - _NAMED} more" if len(unique) > _NAMED else ""
         self._state = None  # type: ignore[assignment]  # must not be saved
         good = self._checkpoints.newest()
         kept = (
             f"the checkpoint after update {good} is good" if good else "no checkpoint was due yet"
         )
         return InputError(
-            f"the loss or its gradient is not a number at update {update + 1}, {where}; {kept}: "
-            "lower --learning_rate, look at the image, or train with --precision fp32."
+            f"the loss or its gradient is not a number at update {update + 1}{where}; {kept}: "
+            "lower --learning_rate, look at these images, or train with --precision fp32."
         )
 
     def _validate(self) -> None:
@@ -257,7 +257,7 @@ class Trainer:
 
     def _save(self) -> None:
         """A checkpoint of updates that were read, hence are good."""
-        if self._state is None or self._checkpoints.newest() == self._done:
+        if self._state is None or self._done in (0, self._checkpoints.newest()):
             return
         self._read_metrics()
         self._checkpoints.save(self._state, self._score)

@@ -92,18 +92,17 @@ def open_run(path: Path, config: TrainConfig, *, overwrite: bool) -> RunFolder:
       EnvironmentFault: it cannot be written.
     """
     folder = RunFolder(path)
-    if overwrite and (path / _CONFIG).is_file():
-        folder.config()
-        _remove(folder)
     existing = folder.config()
-    if existing is not None:
+    if existing is not None and overwrite:
+        _remove(folder)
+    elif existing is not None:
         if differing := differences(existing, config):
             raise InputError(
                 f"{path} holds a run with other options ({'; '.join(differing[:4])}); give those, "
                 "another --out_dir, or --overwrite."
             )
         return folder
-    if path.is_dir() and any(path.iterdir()):
+    elif path.is_dir() and any(path.iterdir()):
         raise InputError(
             f"{path} is not empty and holds no training run; choose another --out_dir."
         )

@@ -62,7 +62,9 @@ class Validator:
     def predict(self, state: State, image: np.ndarray) -> np.ndarray:
         """Labels of one volume, (D, H, W) or (D, H, W, T)."""
         channels = self.plan.channels if self.plan.tasks else self.plan.channels[0]
-        windows = Windows(self.plan.config.patch, batch=min(4, self.plan.config.crops))
+        # A last batch is filled up: cores gain nothing from more than one window, devices do.
+        batch = 1 if jax.default_backend() == "cpu" else min(4, self.plan.config.crops)
+        windows = Windows(self.plan.config.patch, batch=batch)
         return predict_labels(lambda x: self.forward(state, x), image, windows, channels)
 
     def _row(self, found: np.ndarray, label: np.ndarray) -> np.ndarray:

@@ -1,0 +1,89 @@
+"""The real program: killed at random moments, and as two processes of one job."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_runs import write_set
+
+from fdif_jax import load_model
+from fdif_jax.model_io import weights_of
+
+PROGRAM = [sys.executable, "-c", "from fdif_jax.cli import main; main()", "train"]
+OPTIONS = (
+    "--model_name primus_s --model_option hidden_size=12 depth=1 heads=1 --grid_size 8 8 16 "
+    "--num_crops 2 --eval_every 4 --checkpoint_every 2 --log_every 3 --seed 3 --quiet"
+)
+
+pytestmark = pytest.mark.slow
+
+
+def start(data, out_dir, *more):
+    words = [*OPTIONS.split(), "--data_json_path", str(data), "--out_dir", str(out_dir), *more]
+    return subprocess.Popen(
+        [*PROGRAM, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def finish(*processes):
+    for process in processes:
+        _, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err[-2000:]
+
+
+def weights(out_dir):
+    return {k: np.asarray(v) for k, v in weights_of(load_model(out_dir / "model_last")).items()}
+
+
+def checkpoints(out_dir):
+    return {p.name for p in Path(out_dir).glob("checkpoints/*") if p.name.isdigit()}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_set(tmp_path_factory.mktemp("set"))
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path, data, seed):
+    """A run of 40 updates, killed four times; what is left is whole, and the end is the same."""
+    finish(start(data, tmp_path / "whole", "--max_iterations", 40))
+    rng = np.random.default_rng(seed)
+    killed = 0
+    for goal in sorted(rng.integers(1, 36, 4)):
+        process = start(data, tmp_path / "run", "--max_iterations", 40)
+        while process.poll() is None:
+            if max(map(int, checkpoints(tmp_path / "run")), default=0) >= goal:
+                break
+            time.sleep(0.002)
+        time.sleep(rng.uniform(0, 0.05))
+        process.kill()
+        process.communicate()
+        killed += not (tmp_path / "run/summary.json").exists()
+    assert killed >= 2
+    finish(start(data, tmp_path / "run", "--max_iterations", 40))
+    ours, theirs = weights(tmp_path / "run"), weights(tmp_path / "whole")
+    for name in theirs:
+        np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
+
+
+def test_two_processes_train_as_one(tmp_path, data):
+    """Joined by jax.distributed over loopback; also a checkpoint of two is gone on with by two."""
+    finish(start(data, tmp_path / "one", "--max_iterations", 6))
+    for updates in (6,):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        job = ["--coordinator", f"127.0.0.1:{port}", "--num_processes", 2, "--process_id"]
+        finish(
+            *(start(data, tmp_path / "two", "--max_iterations", updates, *job, i) for i in (0, 1))
+        )
+    ours, theirs = weights(tmp_path / "two"), weights(tmp_path / "one")
+    apart = max(float(abs(ours[name] - theirs[name]).max()) for name in theirs)
+    assert apart < 1e-5
+    assert os.path.exists(tmp_path / "two/model_best/config.json")
