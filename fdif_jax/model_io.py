@@ -207,7 +207,7 @@ def _valid_weights(path: Path) -> str:
 
 def _write(folder: Path, name: str, model: Network, values: Mapping[str, Any]) -> None:
     with _checkpointer() as writer:
-        writer.save((folder / name).absolute(), weights_of(model))
+        writer.save((folder / name).absolute(), jax.device_get(weights_of(model)))
     temporary = folder / f".{_CONFIG}.tmp"
     temporary.write_text(json.dumps({**values, "weights": name}, indent=2) + "\n")
     temporary.replace(folder / _CONFIG)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from fdif_jax.cli.options import Several, SeveralCommand, spacing_from
 from fdif_jax.cli.progress import Bar
 from fdif_jax.compilation import keep_programs
 from fdif_jax.config import PRESETS, GenerateConfig
-from fdif_jax.errors import InputError
+from fdif_jax.errors import FdifError, InputError
 from fdif_jax.train.config import DEFAULT_PATCH, DEFAULT_SPACING, RunOptions, TrainConfig
 
 _INTENSITIES = ("auto", "ct", "zscore", "percentile", "none")
@@ -128,6 +129,14 @@ def command(**options: Any) -> None:
     config, run = configs(options)
     keep_programs()
     _join(options)
+    try:
+        _train(config, run, options)
+    except FdifError as error:
+        _leave_the_job(error)
+        raise
+
+
+def _train(config: TrainConfig, run: RunOptions, options: dict[str, Any]) -> None:
     from fdif_jax.train.start_run import start_run
 
     say = (lambda line: None) if options["quiet"] else click.echo
@@ -142,6 +151,15 @@ def command(**options: Any) -> None:
             progress=bar,
         ):
             say(line)
+
+
+def _leave_the_job(error: FdifError) -> None:
+    """Ends a process of several at once: a regular exit would wait for the others to end too."""
+    import jax
+
+    if jax.process_count() > 1:
+        click.echo(f"Error: {error}", err=True)
+        os._exit(2)
 
 
 def configs(options: dict[str, Any]) -> tuple[TrainConfig, RunOptions]:
