@@ -1,6 +1,7 @@
 """Options: several values after one name, and those that all generating commands share."""
 
 import dataclasses
+import json
 import math
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -166,6 +167,36 @@ def config_from(options: Mapping[str, Any]) -> GenerateConfig:
     if given.get("primitives") or given.get("categories"):
         given.setdefault("num_classes", None)  # the preset's number is of the preset's pool
     return dataclasses.replace(preset, **given)
+
+
+model_option = click.option(
+    "--model_option",
+    cls=Several,
+    multiple=True,
+    metavar="NAME=VALUE…",
+    help="Further fields of the network, e.g. hidden_size=384.",
+)
+
+
+def model_options(options: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """``--feature_size`` and every NAME=VALUE; values are JSON where they can be read so.
+
+    Raises:
+      InputError: not of this form.
+    """
+    found: dict[str, Any] = {}
+    if options["feature_size"] is not None:
+        found["feature_size"] = options["feature_size"]
+    for text in options["model_option"]:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise InputError(f"--model_option {text!r}; give NAME=VALUE, e.g. hidden_size=384.")
+        try:
+            parsed = json.loads(value)
+        except ValueError:
+            parsed = value
+        found[name] = tuple(parsed) if isinstance(parsed, list) else parsed
+    return tuple(sorted(found.items()))
 
 
 def spacing_from(words: Collection[str]) -> tuple[float, float, float] | None:

@@ -7,13 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from fdif_jax.cli.options import Several, SeveralCommand, spacing_from
+from fdif_jax.cli.options import (
+    Several,
+    SeveralCommand,
+    model_option,
+    model_options,
+    spacing_from,
+)
 from fdif_jax.cli.progress import Bar
 from fdif_jax.compilation import keep_programs
 from fdif_jax.config import PRESETS, GenerateConfig
 from fdif_jax.errors import FdifError, InputError
 from fdif_jax.train.config import DEFAULT_PATCH, DEFAULT_SPACING, RunOptions, TrainConfig
+from fdif_jax.train.recipes import RECIPES
 
 _INTENSITIES = ("auto", "ct", "zscore", "percentile", "none")
 
@@ -31,7 +39,12 @@ _INTENSITIES = ("auto", "ct", "zscore", "percentile", "none")
     type=click.Path(path_type=Path),
     help="What to render on the fly: a generation.json, or its config alone.",
 )
-@click.option("--model_name", required=True, help="Network; `fdif list models` shows them.")
+@click.option(
+    "--recipe",
+    type=click.Choice(list(RECIPES)),
+    help="Settings known to work, which options override; docs/training.md says what they reach.",
+)
+@click.option("--model_name", help="Network; `fdif list models` shows them.")
 @click.option(
     "--out_channel", type=int, show_default="as the data say, else 14", help="Classes + background."
 )
@@ -44,13 +57,7 @@ _INTENSITIES = ("auto", "ct", "zscore", "percentile", "none")
     help="Patch, voxels.",
 )
 @click.option("--feature_size", type=int, show_default="16 unetr, 48 swin_unetr", help="Width.")
-@click.option(
-    "--model_option",
-    cls=Several,
-    multiple=True,
-    metavar="NAME=VALUE…",
-    help="Further fields of the network, e.g. hidden_size=384.",
-)
+@model_option
 @click.option("--batch_size", type=int, default=1, show_default=True, help="Volumes an update.")
 @click.option("--num_crops", type=int, default=4, show_default=True, help="Crops of each volume.")
 @click.option(
@@ -126,7 +133,7 @@ def command(**options: Any) -> None:
     A run that is stopped, by whatever, goes on from its last checkpoint when the same command,
     with its --out_dir, is given again.
     """
-    config, run = configs(options)
+    config, run = configs(with_recipe(options))
     keep_programs()
     _join(options)
     try:
@@ -162,6 +169,27 @@ def _leave_the_job(error: FdifError) -> None:
         os._exit(2)
 
 
+def with_recipe(options: dict[str, Any]) -> dict[str, Any]:
+    """The options, with those of ``--recipe`` where the command line does not give its own.
+
+    Raises:
+      InputError: neither names a network.
+    """
+    context = click.get_current_context()
+    recipe = RECIPES[options["recipe"]] if options["recipe"] else {}
+    own = {
+        name: value
+        for name, value in recipe.items()
+        if context.get_parameter_source(name) == ParameterSource.DEFAULT
+    }
+    if "model_name" in recipe and "model_name" not in own:
+        own.pop("model_option", None)  # they are another network's
+    result = options | own
+    if result["model_name"] is None:
+        raise InputError("give --model_name (`fdif list models` shows them), or --recipe.")
+    return result
+
+
 def configs(options: dict[str, Any]) -> tuple[TrainConfig, RunOptions]:
     """The options of a command line as what defines the run, and how it is carried out.
 
@@ -180,7 +208,7 @@ def configs(options: dict[str, Any]) -> tuple[TrainConfig, RunOptions]:
         pretraining_out_channel=options["pretraining_out_channel"],
         pretrained_model=options["pretrained_model"],
         patch=tuple(patch),
-        model_options=_model_options(options),
+        model_options=model_options(options),
         batch_size=options["batch_size"],
         num_crops=options["num_crops"],
         accumulation=options["gradient_accumulation_steps"],
@@ -240,23 +268,6 @@ def _spacing(options: dict[str, Any]) -> tuple[float, float, float] | None:
     if not options["is_real_data"]:
         raise InputError("--spacing needs --is_real_data, which resamples.")
     return spacing_from(words)
-
-
-def _model_options(options: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
-    """``feature_size`` and every NAME=VALUE; values are JSON where they can be read so."""
-    found: dict[str, Any] = {}
-    if options["feature_size"] is not None:
-        found["feature_size"] = options["feature_size"]
-    for text in options["model_option"]:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise InputError(f"--model_option {text!r}; give NAME=VALUE, e.g. hidden_size=384.")
-        try:
-            parsed = json.loads(value)
-        except ValueError:
-            parsed = value
-        found[name] = tuple(parsed) if isinstance(parsed, list) else parsed
-    return tuple(sorted(found.items()))
 
 
 def _join(options: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 
 from fdif_jax.compilation import compile_step
 from fdif_jax.errors import FdifError, InputError
-from fdif_jax.models.registry import family_of
+from fdif_jax.models.registry import Config, family_of
 from fdif_jax.train import schedules
 from fdif_jax.train.checkpoints import Checkpoints, Score
 from fdif_jax.train.config import RunOptions
@@ -79,7 +79,6 @@ class Trainer:
         self._source = make_source(self.plan)
         start = first_network(self.plan)
         self._notes = start.notes
-        self._lean = family_of(self.plan.network) == "vnet"
         self._recipe = recipe_of(self.plan)
         self._parts, self._state = take_apart(start.model, self._recipe, self.mesh)
         self._validator = make_validator(self.plan, self._parts)
@@ -177,7 +176,7 @@ class Trainer:
                 self._state,
                 images,
                 labels,
-                lean=self._lean,
+                lean=needs_lean(self.plan.network),
             )
             self._tell(f"compiled the update in {time.monotonic() - began:.0f} s")
             self._clock = time.monotonic()
@@ -300,6 +299,11 @@ class Trainer:
             jax.block_until_ready(self._state.update)
             jax.profiler.stop_trace()
             self._tell(f"wrote a trace of {len(_TRACED)} updates to {self.options.profile}")
+
+
+def needs_lean(network: Config) -> bool:
+    """Whether ``compile_step`` should order the update for the least memory."""
+    return family_of(network) == "vnet"
 
 
 def recipe_of(plan: Plan) -> Recipe:

@@ -1,0 +1,111 @@
+"""How fast this machine trains: the loop on volumes rendered on the fly, and its step alone.
+
+The measuring process makes the updates of `fdif train --on_the_fly`, augmentation and batches
+included, then the compiled update alone on one batch that is on the device. Validations and
+checkpoints are no part of either.
+"""
+
+import dataclasses
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from fdif_jax.benchmark import process
+from fdif_jax.train.config import TrainConfig
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TrainReport:
+    """What ``train`` measured."""
+
+    network: str
+    patch: tuple[int, int, int]
+    crops: int
+    updates: int
+    updates_per_second: float
+    step_updates_per_second: float
+    """Of the compiled update alone."""
+    compile_seconds: float
+    peak_memory_mib: float
+    device: str
+
+
+def train(config: TrainConfig) -> TrainReport:
+    """Measures ``config.max_iterations`` updates.
+
+    Raises:
+      EnvironmentFault: the measuring process failed.
+    """
+    with tempfile.TemporaryDirectory(prefix="fdif-benchmark-") as folder:
+        found = process.measure(__name__, config.to_json(), Path(folder))
+    crops = config.crops * config.accumulation
+    return TrainReport(config.model_name, config.patch, crops, config.max_iterations, **found)
+
+
+def lines(report: TrainReport) -> list[str]:
+    """The report as a person reads it."""
+    share = report.updates_per_second / report.step_updates_per_second
+    return [
+        f"{report.network}, {report.crops} crops of {'x'.join(map(str, report.patch))} an update, "
+        f"on {report.device}: {report.updates_per_second:.3f} updates/s",
+        f"the compiled update alone: {report.step_updates_per_second:.3f} updates/s; the loop "
+        f"makes {share:.0%} of that",
+        f"compiling took {report.compile_seconds:.1f} s; peak memory "
+        f"{report.peak_memory_mib:.0f} MiB",
+    ]
+
+
+def _in_process(task: dict[str, Any]) -> dict[str, Any]:
+    """What the measuring process does."""
+    import jax
+    from flax import nnx
+
+    from fdif_jax.compilation import compile_step
+    from fdif_jax.models.registry import build
+    from fdif_jax.train.config import RunOptions
+    from fdif_jax.train.devices import make_mesh, own_slots
+    from fdif_jax.train.loop import needs_lean, recipe_of
+    from fdif_jax.train.plan import make_plan
+    from fdif_jax.train.sources import device_batches, make_source
+    from fdif_jax.train.step import make_step, take_apart
+
+    config = TrainConfig.from_json(task)
+    plan = make_plan(config, RunOptions())
+    mesh = make_mesh()
+    recipe = recipe_of(plan)
+    parts, state = take_apart(build(plan.network, rngs=nnx.Rngs(0)), recipe, mesh)
+    batches = device_batches(
+        make_source(plan),
+        mesh,
+        slots=own_slots(config.crops, mesh),
+        accumulation=config.accumulation,
+        updates=range(config.max_iterations + 1),
+    )
+    batch = next(batches)
+    began = time.perf_counter()
+    update = make_step(parts, recipe, mesh)
+    step = compile_step(update, state, *batch, lean=needs_lean(plan.network))
+    compiled = time.perf_counter() - began
+    state, metrics = step(state, *batch)
+    jax.block_until_ready(metrics)
+    began = time.perf_counter()
+    for batch in batches:
+        state, metrics = step(state, *batch)
+    jax.block_until_ready(metrics)
+    loop = time.perf_counter() - began
+    began = time.perf_counter()
+    for _ in range(config.max_iterations):
+        state, metrics = step(state, *batch)
+    jax.block_until_ready(metrics)
+    alone = time.perf_counter() - began
+    return {
+        "updates_per_second": config.max_iterations / loop,
+        "step_updates_per_second": config.max_iterations / alone,
+        "compile_seconds": compiled,
+        "device": jax.devices()[0].device_kind,
+    }
+
+
+if __name__ == "__main__":
+    process.serve(_in_process)
