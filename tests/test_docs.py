@@ -1,4 +1,7 @@
-"""Everything that README.md and docs/networks.md show is run, on small grids and networks."""
+"""Everything that README.md and docs/ show is run, on small grids and networks.
+
+What trains, predicts and evaluates is in tests/train/test_training_pages.py.
+"""
 
 import re
 import shlex
@@ -9,27 +12,16 @@ from pathlib import Path
 import network_goldens as g
 import pytest
 from click.testing import CliRunner
+from pages import NETWORKS, README, ROOT, TRAINING, blocks, commands, is_of_training, printed
 
 from fdif_jax.cli import cli
 from fdif_jax.interop import export_file
 from fdif_jax.model_io import save_model
 
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
-NETWORKS = (ROOT / "docs/networks.md").read_text()
 SMALL = shlex.split("--D 16 --H 16 --W 16 --num_samples 2 --min_objects 1 --max_objects 3")
 BY_HAND = {"scripts/quickstart", "scripts/test"}
+LISTS = "scripts/make_datalist "
 """Run by other tests, or by what runs the tests."""
-
-
-def blocks(language: str, page: str = README) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
-
-
-def commands(page: str = README) -> list[str]:
-    text = "\n".join(blocks("bash", page)).replace("\\\n", " ")
-    lines = (line.split("  #")[0].split("    #")[0].strip() for line in text.splitlines())
-    return [line for line in lines if line]
 
 
 def table_rows() -> list[str]:
@@ -40,9 +32,9 @@ def table_rows() -> list[str]:
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    plugin = next(code for code in blocks("python") if "catalog = (" in code)
+    plugin = next(code for code in blocks("python", README) if "catalog = (" in code)
     Path("my_shapes.py").write_text(plugin)
-    Path("scene.json").write_text(blocks("json")[0])
+    Path("scene.json").write_text(blocks("json", README)[0])
     yield tmp_path
     sys.modules.pop("my_shapes", None)
 
@@ -56,10 +48,16 @@ def small(words: list[str]) -> list[str]:
 
 def provide_network(line: str) -> None:
     """The folder or file that a command reads, with a small network in it."""
-    if "--model model_best" in line:
-        save_model("model_best", g.unetr())
+    if model := re.search(r"--model (\S+)", line):
+        save_model(model[1], g.unetr())
     elif "unetr.safetensors" in line:
         export_file(g.unetr(), Path("unetr.safetensors"), to="safetensors")
+
+
+def own_commands() -> list[str]:
+    """Those that neither train nor use what was trained."""
+    lines = [line for line in commands(README, NETWORKS, TRAINING) if line.startswith("fdif ")]
+    return [line for line in lines if not is_of_training(line)]
 
 
 def with_tier(line: str):
@@ -69,11 +67,7 @@ def with_tier(line: str):
 
 @pytest.mark.parametrize(
     "line",
-    [
-        *(with_tier(line) for line in commands() if line.startswith("fdif ")),
-        *table_rows(),
-        *(line for line in commands(NETWORKS) if line not in commands()),
-    ],
+    [with_tier(line) for line in [*own_commands(), *table_rows()]],
 )
 def test_command_of_the_pages_runs(folder, line):
     provide_network(line)
@@ -85,10 +79,25 @@ def test_command_of_the_pages_runs(folder, line):
 
 
 def test_other_commands_are_known_scripts():
-    others = {line for line in commands() if not line.startswith("fdif ")}
+    others = {line for line in commands(README) if not line.startswith(("fdif ", LISTS))}
     assert others == BY_HAND
-    mentioned = set(re.findall(r"`(scripts/[a-z_.]+)", README))
+    mentioned = set(re.findall(r"`(scripts/[a-z_.]+)", README + TRAINING))
     assert all((ROOT / name).is_file() for name in mentioned)
+
+
+def test_lists_are_made_as_the_script_says():
+    """Its own tests run them."""
+    head = (ROOT / "scripts/make_datalist").read_text().split('"""')[1]
+    shown = {" ".join(line.split()) for line in commands(f"```bash\n{head}\n```")}
+    lines = {
+        " ".join(line.split()) for line in commands(README, TRAINING) if line.startswith(LISTS)
+    }
+    assert lines
+    assert lines <= shown
+
+
+def test_every_command_of_the_training_page_is_known():
+    assert all(line.startswith(("fdif ", LISTS)) for line in commands(TRAINING))
 
 
 def test_pages_that_are_named_exist():
@@ -97,24 +106,15 @@ def test_pages_that_are_named_exist():
         assert (ROOT / name).is_file(), name
 
 
-def printed(code: str) -> list[str]:
-    """What a snippet prints, line by line."""
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=900
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
-
-
 @pytest.mark.slow
 def test_python_of_the_readme_runs(folder):
-    code = next(code for code in blocks("python") if "stream(" in code)
+    code = next(code for code in blocks("python", README) if "stream(" in code)
     assert printed(code)[0] == "(2, 96, 96, 96) (2, 96, 96, 96)"
 
 
 def test_every_snippet_of_the_readme_is_run():
     known = ("stream(", "catalog = (", "create_model(")
-    assert [sum(mark in code for mark in known) for code in blocks("python")] == [1, 1, 1]
+    assert [sum(mark in code for mark in known) for code in blocks("python", README)] == [1, 1, 1]
 
 
 @pytest.mark.slow

@@ -1,0 +1,36 @@
+"""The pages whose commands and snippets are run, and how to take them out."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+NETWORKS = (ROOT / "docs/networks.md").read_text()
+TRAINING = (ROOT / "docs/training.md").read_text()
+
+
+def blocks(language: str, page: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
+
+
+def commands(*pages: str) -> list[str]:
+    """The lines of all shell blocks, each once, without comments and what starts a cluster job."""
+    text = "\n".join(b for p in pages for b in blocks("(?:ba)?sh", p)).replace("\\\n", " ")
+    lines = (line.split("  #")[0].strip().removeprefix("srun ") for line in text.splitlines())
+    return list(dict.fromkeys(line for line in lines if line and line[0] != "#"))
+
+
+def is_of_training(line: str) -> bool:
+    """Whether tests/train/test_training_pages.py runs it."""
+    return line.startswith(("fdif train", "fdif predict", "fdif evaluate"))
+
+
+def printed(code: str) -> list[str]:
+    """What a snippet prints, line by line."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=900
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
