@@ -19,6 +19,10 @@ from fdif_jax.interop import export_file
 from fdif_jax.model_io import save_model
 
 SMALL = shlex.split("--D 16 --H 16 --W 16 --num_samples 2 --min_objects 1 --max_objects 3")
+TINY = shlex.split(
+    "--model_name primus_s --grid_size 8 8 16 --model_option hidden_size=12 depth=1 heads=1 "
+    "--updates 1"
+)
 BY_HAND = {"scripts/quickstart", "scripts/test"}
 LISTS = "scripts/make_datalist "
 """Run by other tests, or by what runs the tests."""
@@ -41,6 +45,8 @@ def folder(tmp_path, monkeypatch):
 
 def small(words: list[str]) -> list[str]:
     """The same command on a small grid; a later value replaces an earlier one."""
+    if words[:2] == ["benchmark", "train"]:
+        return [*words, *TINY]
     if words[0] != "generate" and words[:2] != ["benchmark", "generate"]:
         return words
     return [*words, *SMALL, *(["--num_val_samples", "1"] if "--num_val_samples" in words else [])]
