@@ -106,6 +106,11 @@ class TrainConfig:
             raise InputError(f"grid_size is {self.patch}; give three numbers of voxels.")
         if not 0 <= self.seed <= MAX_SEED:
             raise InputError(f"seed is {self.seed}; allowed: 0 to {MAX_SEED}.")
+        if self.generation is not None and self.generation.grid != self.patch:
+            raise InputError(
+                f"grid_size is {self.patch}, but volumes on the fly have {self.generation.grid}; "
+                "every crop is a whole volume: make them equal."
+            )
         if self.pretrained_model is None and (
             self.pretraining_in_channels is not None or self.pretraining_out_channel is not None
         ):

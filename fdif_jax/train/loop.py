@@ -124,6 +124,7 @@ class Trainer:
             other = Checkpoints(resume_from, self.mesh)
             found = other.restore(self._state)
             other.close()
+            found = found and (found[0], Score())  # its best model is in the other folder
             if found is None:
                 raise InputError(f"--resume_from_checkpoint {resume_from} holds no checkpoint.")
         if found is not None:

@@ -45,7 +45,7 @@ class Outcome:
             return
         scores = {"dice": found.dice, "by_class": dict(found.by_class), "cases": found.cases}
         self._save(self.folder.best, state, {"validation": scores})
-        point_to_best(self.folder, self.plan.config.model_name)
+        self._point()
 
     def finish(self, state: State, score: Score, done: int, validator: Validator | None) -> None:
         """``model_last``, the pictures, and the mark that the run is complete."""
@@ -54,11 +54,16 @@ class Outcome:
         self._save(self.folder.last, state, {})
         if score.best is None:  # nothing to compare with: the last is the best
             self._save(self.folder.best, state, {})
-            point_to_best(self.folder, self.plan.config.model_name)
+            self._point()
         self._draw(state, validator)
         self.folder.finish(
             {"updates": done, "best_dice": score.best, "best_update": score.best_update}
         )
+
+    def _point(self) -> None:
+        """A fine-tuned model does not take the place of the one that its command starts from."""
+        if self.plan.kind != "fine_tuning":
+            point_to_best(self.folder, self.plan.config.model_name)
 
     def _save(self, path: Any, state: State, extra: dict[str, Any]) -> None:
         model = put_together(self.parts, state)

@@ -115,8 +115,7 @@ def open_run(path: Path, config: TrainConfig, *, overwrite: bool) -> RunFolder:
 def point_to_best(folder: RunFolder, model_name: str) -> None:
     """Lets ``training_output/<model>/model_best`` stand for the run's best model.
 
-    Only for runs below ``training_output``; a fine-tuned model does not take the place of the
-    pre-trained one that the same command would start from again.
+    Only for runs below ``training_output``.
     """
     link = ROOT / model_name / "model_best"
     if ROOT.resolve() not in folder.path.resolve().parents or (
