@@ -301,7 +301,10 @@ def _restore(path: Path) -> dict[str, Any]:
 
 
 def _tree(reader: ocp.StandardCheckpointer, path: Path) -> Mapping[str, Any]:
-    return reader.metadata(path.absolute()).item_metadata.tree
+    found = reader.metadata(path.absolute()).item_metadata
+    if found is None:
+        raise ValueError("files are missing or cut off")
+    return found.tree
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ MAY_USE = {
     "calibrate": set(),
     "compilation": set(),
     "config": set(),
+    "memory": set(),
     "grid": {"config"},
     "sdf": set(),
     "synth": {"sdf", "grid", "config"},
@@ -29,10 +30,10 @@ MAY_USE = {
     "interop": {"models", "io"},
     "infer": _NETWORKS_ON_DATA,
     "viz": {"io", "synth", "infer", "data", "config"},
-    "train": {*_NETWORKS_ON_DATA, "infer", "viz"},
+    "train": {*_NETWORKS_ON_DATA, "infer", "viz", "memory"},
 }
 # Parts in which a whole library is out of place.
-NO_JAX = {"io", "errors", "config", "calibrate"}
+NO_JAX = {"io", "errors", "config", "calibrate", "memory"}
 # numpy comes with jax: networks make their static tables with it.
 ONLY_JAX_AND = {"sdf": {"jax"}, "models": {"jax", "flax", "numpy"}}
 TOP = {"cli", "benchmark", "__init__"}

@@ -2,7 +2,10 @@
 
 import contextlib
 import importlib
+import logging
 import signal
+import sys
+import warnings
 from collections.abc import Iterator
 
 import click
@@ -68,6 +71,9 @@ class Program(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         """Runs the command; its errors end in one sentence."""
+        # What these say of damaged files and full disks, fdif says itself, in one sentence.
+        for library in ("absl", "asyncio", "nibabel.global"):
+            logging.getLogger(library).setLevel(logging.CRITICAL)
         with one_sentence():
             return super().invoke(ctx)
 
@@ -104,4 +110,12 @@ def cli() -> None:
 def main() -> None:
     """The console script. A polite kill ends like Ctrl-C: in one sentence, resumable."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.unraisablehook = _tell
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited")  # orbax, on a full disk
     cli(prog_name="fdif")
+
+
+def _tell(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Python's report, but for what tensorstore's threads leave behind where a disk is full."""
+    if str(unraisable.exc_value) != "Event loop is closed":
+        sys.__unraisablehook__(unraisable)

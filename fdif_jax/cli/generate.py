@@ -15,6 +15,7 @@ from fdif_jax.cli.progress import Bar
 from fdif_jax.errors import EnvironmentFault, InputError
 from fdif_jax.io import folder, log, writer
 from fdif_jax.io.layout import TRAINING
+from fdif_jax.memory import human
 
 
 @click.command("generate", cls=SeveralCommand)
@@ -133,10 +134,10 @@ def describe(plan: Plan, *, long: bool) -> list[str]:
     lines += [f"  {i:>5}  {name}" for i, name in classes.labels.items()]
     disk = limits.disk_needed(config, len(classes.tasks))
     memory = limits.memory_needed(config, plan.workers)
-    lines.append(f"about {limits.human(disk)} on disk, {limits.human(memory)} of memory")
+    lines.append(f"about {human(disk)} on disk, {human(memory)} of memory")
     free = _free_disk(plan.out_dir)
     if free < disk:
-        lines.append(f"only {limits.human(free)} are free on that disk")
+        lines.append(f"only {human(free)} are free on that disk")
     return lines
 
 

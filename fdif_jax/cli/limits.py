@@ -1,12 +1,11 @@
-"""What a data set costs, in memory and on disk, and what is there to be had."""
+"""What a data set costs, in memory and on disk."""
 
 import math
-from pathlib import Path
 
 from fdif_jax.config import GenerateConfig
 from fdif_jax.errors import EnvironmentFault, InputError
+from fdif_jax.memory import MIB, human, memory_available
 
-MIB, GIB = 2**20, 2**30
 # Peak memory of `fdif generate`, cold: 716 MiB at 64^3, 748 MiB at 96^3 and 936 MiB at 192^3 (the
 # paper's objects, two volumes in flight), 878 MiB at 128^3 with two tasks; 500 MiB of it is there
 # only while programs are compiled. Rounded up.
@@ -58,23 +57,6 @@ def refuse_too_large(grid: tuple[int, ...], needed: int, remedy: str) -> None:
         )
 
 
-def memory_available() -> int | None:
-    """Bytes that this process may still take: of the machine and of its container.
-
-    None where the system does not say.
-    """
-    limits = [_meminfo(), *_cgroup_limits()]
-    known = [limit for limit in limits if limit is not None]
-    return min(known, default=None)
-
-
-def human(count: float) -> str:
-    """Bytes in MiB, GiB or TiB."""
-    if count >= 1024 * GIB:
-        return f"{count / GIB / 1024:,.1f} TiB"
-    return f"{count / GIB:.1f} GiB" if count >= GIB else f"{count / MIB:.0f} MiB"
-
-
 def require_matplotlib() -> None:
     """Raises EnvironmentFault, naming the extra, where pictures cannot be drawn."""
     from importlib.util import find_spec
@@ -83,34 +65,3 @@ def require_matplotlib() -> None:
         raise EnvironmentFault(
             "pictures need matplotlib: pip install 'fdif-jax[viz]', or leave out --num_visualize."
         )
-
-
-def _meminfo() -> int | None:
-    for line in _read("/proc/meminfo").splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return None
-
-
-def _cgroup_limits() -> list[int | None]:
-    """Of control groups, version 2 and 1: the limit less what is in use."""
-    pairs = (
-        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-        (
-            "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-            "/sys/fs/cgroup/memory/memory.usage_in_bytes",
-        ),
-    )
-    found: list[int | None] = []
-    for limit, used in pairs:
-        texts = _read(limit).strip(), _read(used).strip()
-        if all(text.isdecimal() for text in texts):
-            found.append(int(texts[0]) - int(texts[1]))
-    return found
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text()
-    except OSError:
-        return ""

@@ -12,6 +12,7 @@ import click
 
 from fdif_jax.config import PRESETS, SMALL, GenerateConfig
 from fdif_jax.errors import InputError
+from fdif_jax.train.config import as_tuples
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 _NUMBER = re.compile(r"-[\d.]")
@@ -193,9 +194,9 @@ def model_options(options: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
             raise InputError(f"--model_option {text!r}; give NAME=VALUE, e.g. hidden_size=384.")
         try:
             parsed = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             parsed = value
-        found[name] = tuple(parsed) if isinstance(parsed, list) else parsed
+        found[name] = as_tuples(parsed)
     return tuple(sorted(found.items()))
 
 

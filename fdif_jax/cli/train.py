@@ -47,19 +47,23 @@ _INTENSITIES = ("auto", "ct", "zscore", "percentile", "none")
 )
 @click.option("--model_name", help="Network; `fdif list models` shows them.")
 @click.option(
-    "--out_channel", type=int, show_default="as the data say, else 14", help="Classes + background."
+    "--out_channel",
+    type=int,
+    show_default="as the data say, else 14",
+    help="Classes and background.",
 )
-@click.option("--in_channels", type=int, default=1, show_default=True, help="Of the images.")
+@click.option("--in_channels", type=int, default=1, show_default=True, help="Channels of an image.")
 @click.option(
     "--grid_size",
     type=int,
     nargs=3,
+    metavar="D H W",
     show_default="96 96 96, or what is rendered",
-    help="Patch, voxels.",
+    help="Patch: voxels per axis.",
 )
-@click.option("--feature_size", type=int, show_default="16 unetr, 48 swin_unetr", help="Width.")
+@click.option("--feature_size", type=int, show_default="16 unetr, 48 swin_unetr", help="Its width.")
 @model_option
-@click.option("--batch_size", type=int, default=1, show_default=True, help="Volumes an update.")
+@click.option("--batch_size", type=int, default=1, show_default=True, help="Volumes in a batch.")
 @click.option("--num_crops", type=int, default=4, show_default=True, help="Crops of each volume.")
 @click.option(
     "--gradient_accumulation_steps",
@@ -68,13 +72,21 @@ _INTENSITIES = ("auto", "ct", "zscore", "percentile", "none")
     show_default=True,
     help="Batches that one update is the mean of.",
 )
-@click.option("--max_iterations", type=int, default=30000, show_default=True, help="Updates.")
-@click.option("--learning_rate", type=float, default=1e-4, show_default=True, help="Of AdamW.")
+@click.option(
+    "--max_iterations", type=int, default=30000, show_default=True, help="Updates in all."
+)
+@click.option("--learning_rate", type=float, default=1e-4, show_default=True, help="Its maximum.")
 @click.option("--use_ce_loss", is_flag=True, help="Cross-entropy instead of Dice + cross-entropy.")
-@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "bf16"]),
+    default="fp32",
+    show_default=True,
+    help="Of the network's products; weights are fp32.",
+)
 @click.option("--use_checkpoint", is_flag=True, help="Recompute blocks, to save memory.")
 @click.option("--multi_task", is_flag=True, help="A head for each task of the data.")
-@click.option("--pretrained_model", help="Model folder, or a .pth or .safetensors of MONAI, ….")
+@click.option("--pretrained_model", help="Start from a model folder, or a file of MONAI, ….")
 @click.option("--pretraining_in_channels", type=int, help="Checked against --pretrained_model.")
 @click.option("--pretraining_out_channel", type=int, help="Checked against --pretrained_model.")
 @click.option(
@@ -96,13 +108,25 @@ _INTENSITIES = ("auto", "ct", "zscore", "percentile", "none")
     help="Scaling: the CT window [-175, 250], z-score, percentiles; auto: by the modality.",
 )
 @click.option("--no_augment", is_flag=True, help="No flips, turns and intensity shifts.")
-@click.option("--eval_every", type=int, default=500, show_default=True, help="Updates.")
-@click.option("--eval_max_cases", type=int, show_default="all; 20 on the fly", help="Validate so.")
 @click.option(
-    "--freeze_encoder", type=int, default=0, show_default=True, help="For so many first updates."
+    "--eval_every", type=int, default=500, show_default=True, help="Updates between validations."
 )
 @click.option(
-    "--early_stop", type=int, default=0, show_default="never", help="Validations without gain."
+    "--eval_max_cases", type=int, show_default="all; 20 on the fly", help="Cases to validate with."
+)
+@click.option(
+    "--freeze_encoder",
+    type=int,
+    default=0,
+    show_default=True,
+    help="For so many updates at the start only the decoder learns.",
+)
+@click.option(
+    "--early_stop",
+    type=int,
+    default=0,
+    show_default="never",
+    help="Stop after so many validations without a better Dice.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of everything random.")
 @click.option(
@@ -117,11 +141,19 @@ _INTENSITIES = ("auto", "ct", "zscore", "percentile", "none")
     type=click.Path(path_type=Path),
     help="Begin with the newest checkpoint of another run folder.",
 )
-@click.option("--checkpoint_every", type=int, show_default="eval_every", help="Updates.")
-@click.option("--log_every", type=int, default=20, show_default=True, help="Updates.")
+@click.option(
+    "--checkpoint_every", type=int, show_default="eval_every", help="Updates between checkpoints."
+)
+@click.option(
+    "--log_every", type=int, default=20, show_default=True, help="Updates between lines of the log."
+)
 @click.option("--tensorboard", is_flag=True, help="Also write a TensorBoard log.")
-@click.option("--cache_dir", help="Of prepared volumes; `none` prepares them again and again.")
-@click.option("--devices", type=int, show_default="all", help="So many share each batch.")
+@click.option(
+    "--cache_dir",
+    show_default="the user's cache folder",
+    help="Folder for prepared volumes; `none` prepares them again and again.",
+)
+@click.option("--devices", type=int, show_default="all", help="Devices that share each batch.")
 @click.option("--distributed", is_flag=True, help="Join the processes of a cluster job.")
 @click.option("--coordinator", metavar="HOST:PORT", help="Of process 0, where no cluster says it.")
 @click.option("--num_processes", type=int, help="Processes of the job.")
@@ -256,11 +288,15 @@ def _generation(options: dict[str, Any]) -> GenerateConfig | None:
         record = json.loads(Path(file).read_text())
     except OSError as error:
         raise InputError(f"{file} cannot be read ({error.strerror}).") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{file} is not JSON ({error}).") from error
-    if not isinstance(record, dict):
+    config = record.get("config", record) if isinstance(record, dict) else None
+    if not isinstance(config, dict):
         raise InputError(f"{file} holds no configuration; give a generation.json.")
-    return GenerateConfig.from_json(record.get("config", record))
+    try:
+        return GenerateConfig.from_json(config)
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from error
 
 
 def _spacing(options: dict[str, Any]) -> tuple[float, float, float] | None:

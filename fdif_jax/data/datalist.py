@@ -16,6 +16,7 @@ from fdif_jax.errors import InputError
 from fdif_jax.io import datasets
 
 _SYNTHETIC = "SDF"  # the modality that fdif generate declares
+_ENTRY = '{"image": "images/a.nii.gz", "label": "labels/a.nii.gz"}'
 _NUMBERED = re.compile(r"Dataset(\d+)_(.+)")
 
 
@@ -94,18 +95,16 @@ def stem(path: Path | str) -> str:
 
 def _decathlon(path: Path, record: Mapping[str, Any]) -> DataList:
     training, validation, test = (
-        _cases(path, split, record.get(split) or ()) for split in ("training", "validation", "test")
+        _cases(path, split, record.get(split) or []) for split in ("training", "validation", "test")
     )
     names = record.get("labels") or {}
-    if not isinstance(names, dict) or not all(str(key).strip().isdigit() for key in names):
+    if not isinstance(names, dict) or not all(str(key).strip().isdecimal() for key in names):
         raise InputError(
             f'{path}: labels must go from id to name, as in {{"0": "background", "1": "liver"}}.'
         )
     labels = {int(key): str(name) for key, name in names.items()}
-    tasks = {
-        task: _by_id(path, entry["labels"]) for task, entry in (record.get("tasks") or {}).items()
-    }
-    modality = _channels(record.get("modality"))
+    tasks = _tasks(path, record)
+    modality = _channels(path, record.get("modality"))
     return DataList(
         path=path,
         training=training,
@@ -121,6 +120,8 @@ def _decathlon(path: Path, record: Mapping[str, Any]) -> DataList:
 
 def _cases(path: Path, split: str, entries: Any) -> tuple[Case, ...]:
     """The entries of one list; where two files have one name, ids take the folders in."""
+    if not isinstance(entries, list):
+        raise InputError(f"{path}: {split} is not a list of cases; an entry is {_ENTRY}.")
     cases = [_case(path, f"{split}[{i}]", entry) for i, entry in enumerate(entries)]
     count = collections.Counter(case.id for case in cases)
     root = path.parent
@@ -136,10 +137,7 @@ def _case(path: Path, where: str, entry: Any) -> Case:
     images = images if isinstance(images, list) else [images]
     label = label if isinstance(label, list) else [] if label is None else [label]
     if not images or not all(isinstance(name, str) and name for name in [*images, *label]):
-        raise InputError(
-            f"{path}: {where} has no readable image and label; an entry is "
-            '{"image": "images/a.nii.gz", "label": "labels/a.nii.gz"}.'
-        )
+        raise InputError(f"{path}: {where} has no readable image and label; an entry is {_ENTRY}.")
     root = path.parent
     name = str(fields.get("id") or stem(images[0]))
     return Case(name, tuple(root / n for n in images), tuple(root / n for n in label))
@@ -152,9 +150,9 @@ def _long_id(case: Case, root: Path) -> str:
 
 
 def _nnunet(path: Path, record: Mapping[str, Any]) -> DataList:
-    tasks = {task: _by_id(path, entry["labels"]) for task, entry in record.get("tasks", {}).items()}
+    tasks = _tasks(path, record)
     labels = {} if tasks else _by_id(path, record.get("labels", {}))
-    modality = _channels(record.get("channel_names"))
+    modality = _channels(path, record.get("channel_names"))
     validation = _validation_set(path.parent)
     return DataList(
         path=path,
@@ -183,6 +181,19 @@ def _validation_set(root: Path) -> Path | None:
     return path if path.is_file() else None
 
 
+def _tasks(path: Path, record: Mapping[str, Any]) -> dict[str, dict[int, str]]:
+    try:
+        named = {
+            task: dict(entry["labels"]) for task, entry in dict(record.get("tasks") or {}).items()
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: tasks must go from task to its labels, as in "
+            '{"organ": {"labels": {"background": 0, "liver": 1}}}.'
+        ) from error
+    return {task: _by_id(path, names) for task, names in named.items()}
+
+
 def _by_id(path: Path, names: Mapping[str, Any]) -> dict[int, str]:
     """nnU-Net's {name: id} turned round."""
     for name, value in names.items():
@@ -199,7 +210,7 @@ def _by_id(path: Path, names: Mapping[str, Any]) -> dict[int, str]:
     return {value: str(name) for name, value in sorted(names.items(), key=lambda item: item[1])}
 
 
-def _channels(declared: Any) -> tuple[str, ...]:
+def _channels(path: Path, declared: Any) -> tuple[str, ...]:
     """Names by channel: of {"0": "CT"}, ["CT"] or "CT"."""
     if not declared:
         return ()
@@ -207,6 +218,11 @@ def _channels(declared: Any) -> tuple[str, ...]:
         return (declared,)
     if isinstance(declared, list):
         return tuple(map(str, declared))
+    if not isinstance(declared, dict) or not all(str(key).isdecimal() for key in declared):
+        raise InputError(
+            f'{path}: the channels must go from number to name, as in {{"0": "CT"}}, not '
+            f"{declared!r}."
+        )
     return tuple(str(declared[key]) for key in sorted(declared, key=int))
 
 

@@ -4,6 +4,8 @@ The two newest are kept, so that a damaged one costs no more than the updates si
 before it. The best model is a model folder beside them.
 """
 
+import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +16,12 @@ import orbax.checkpoint as ocp
 from jax.sharding import Mesh
 
 from fdif_jax.errors import EnvironmentFault, InputError
+from fdif_jax.memory import human
 from fdif_jax.train.step import State, replicated
 
 _KEPT = 2
+_DESCRIBED = 2**18  # bytes that say what the arrays are
+_OS_REASON = re.compile(r"\[Errno \d+\] ([^:]*)|([^:]*) \[os_error_code")
 
 
 class Score(NamedTuple):
@@ -35,15 +40,17 @@ class Checkpoints:
     Args:
       folder: made if it is not there.
       mesh: where states lie.
+      read_only: it is another run's; nothing in it is changed.
     """
 
-    def __init__(self, folder: Path, mesh: Mesh):
+    def __init__(self, folder: Path, mesh: Mesh, *, read_only: bool = False):
         self._folder = folder.absolute()
         self._mesh = mesh
+        self._read_only = read_only
         self._manager = ocp.CheckpointManager(
             self._folder,
             options=ocp.CheckpointManagerOptions(
-                max_to_keep=_KEPT, enable_async_checkpointing=False
+                max_to_keep=_KEPT, enable_async_checkpointing=False, read_only=read_only
             ),
         )
 
@@ -54,6 +61,7 @@ class Checkpoints:
           EnvironmentFault: the disk is full or not writable; the checkpoints before are good.
         """
         update = int(state.update)
+        require_room(self._folder, state)
         with _one_fault(self._folder):
             self._manager.save(
                 update,
@@ -71,26 +79,30 @@ class Checkpoints:
     def restore(self, like: State) -> tuple[State, Score] | None:
         """The newest checkpoint that can be read, or None where there is none.
 
+        Damaged ones behind it are deleted, so that new ones can take their numbers.
+
         Args:
           like: a state of the same network.
 
         Raises:
           InputError: there are some, but none can be read, or they are of another network.
         """
-        steps = sorted(self._manager.all_steps(), reverse=True)
-        reasons = []
-        for step in steps:
+        damaged: dict[int, str] = {}
+        for step in sorted(self._manager.all_steps(), reverse=True):
             try:
-                return self._restore(step, like)
-            except InputError as error:
-                raise error
+                found = self._restore(step, like)
+            except InputError:
+                raise
             except Exception as error:  # whatever orbax makes of damaged files
-                reasons.append(f"{step}: {' '.join(str(error).split())[:150]}")
-        if reasons:
-            raise InputError(
-                f"{self._folder}: no checkpoint can be read ({'; '.join(reasons)}); start anew "
-                "with --overwrite."
-            )
+                damaged[step] = " ".join(str(error).split())[:150]
+                continue
+            for other in () if self._read_only else damaged:
+                self._manager.delete(other)
+            return found
+        if damaged:
+            reasons = "; ".join(f"{step}: {reason}" for step, reason in damaged.items())
+            remedy = "give another run" if self._read_only else "start anew with --overwrite"
+            raise InputError(f"{self._folder}: no checkpoint can be read ({reasons}); {remedy}.")
         return None
 
     def close(self) -> None:
@@ -115,22 +127,40 @@ class Checkpoints:
         return state, Score(**found.score)
 
 
+def require_room(folder: Path, arrays: Any) -> None:
+    """Refuses to write arrays that the disk has no room for: half written, they help nobody.
+
+    Raises:
+      EnvironmentFault: naming both sizes.
+    """
+    needed = sum(a.nbytes for a in jax.tree.leaves(arrays)) + _DESCRIBED
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise EnvironmentFault(
+            f"{folder}: {human(needed)} are to be written and {human(free)} are free; what was "
+            "written before is good: make room and give the same command again."
+        )
+
+
 def check_fits(folder: Path, wanted: dict[str, Any]) -> None:
     """Refuses a checkpoint whose arrays are not those of the run.
 
     Raises:
       InputError: it is of another network.
+      ValueError: it is damaged.
     """
     with ocp.StandardCheckpointer() as reader:
-        tree = reader.metadata(folder / "state").item_metadata.tree
-    given = {name: tuple(m.shape) for name, m in tree.items()}
+        found = reader.metadata(folder / "state").item_metadata
+    if found is None:
+        raise ValueError("files are missing or cut off")
+    given = {name: tuple(m.shape) for name, m in found.tree.items()}
     other = [
         n for n in {*given, *wanted} if given.get(n) != (wanted[n].shape if n in wanted else 0)
     ]
     if other:
         raise InputError(
-            f"{folder} is a checkpoint of another network ({len(other)} arrays differ, "
-            f"{sorted(other)[0]} first); give the options of that run, or another --out_dir."
+            f"{folder} is a checkpoint of another network ({len(other)} arrays differ, among them "
+            f"{max(other)}); give the options of that run, or begin without it."
         )
 
 
@@ -151,7 +181,12 @@ def _one_fault(folder: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, RuntimeError) as error:  # orbax has its own for a full disk
-        reason = getattr(error, "strerror", None) or (str(error).splitlines() or [repr(error)])[0]
+        found = _OS_REASON.search(str(error))
+        reason = (
+            (found[1] or found[2]).strip()
+            if found
+            else (str(error).splitlines() or [repr(error)])[0]
+        )
         raise EnvironmentFault(
             f"{folder}: a checkpoint cannot be written ({reason[:200]}); the one before it is "
             "good: make room and give the same command again."

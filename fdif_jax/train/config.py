@@ -1,11 +1,10 @@
 """What defines a training run: the same config, the same weights, bit for bit on one machine."""
 
 import dataclasses
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from fdif_jax.config import MAX_SEED, GenerateConfig
+from fdif_jax.config import MAX_GRID, MAX_SEED, GenerateConfig
 from fdif_jax.errors import InputError, lookup
 
 Loss = Literal["dice_ce", "ce"]
@@ -16,8 +15,18 @@ DEFAULT_OUT_CHANNEL = 14
 DEFAULT_IN_CHANNELS = 1
 GENERATED_CASES = 20
 """Validation volumes of a run without files."""
-_AT_LEAST_ONE = ("batch_size", "num_crops", "max_iterations", "accumulation", "eval_every")
-_NOT_NEGATIVE = ("freeze_encoder", "early_stop")
+_INT32 = 2**31 - 1  # the device counts updates in it
+MAX_CLASSES = 2**16
+"""With background; the ids of a label are two bytes at most."""
+_RANGES = {
+    **dict.fromkeys(("batch_size", "num_crops", "accumulation", "eval_every"), (1, _INT32)),
+    **dict.fromkeys(("max_iterations", "in_channels", "eval_max_cases"), (1, _INT32)),
+    **dict.fromkeys(("freeze_encoder", "early_stop"), (0, _INT32)),
+    "out_channel": (2, MAX_CLASSES),
+    "seed": (0, MAX_SEED),
+}
+_MM = (1e-6, 1e6)
+_RATES = (1e-30, 1e30)  # an update by more overflows float32, by less is none
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -91,25 +100,25 @@ class TrainConfig:
         """Checks what can be checked without looking at files."""
         if (self.data is None) == (self.generation is None):
             raise InputError("give either --data_json_path or --on_the_fly, not both or neither.")
-        for name in _AT_LEAST_ONE:
-            _at_least(name, getattr(self, name), 1)
-        for name in _NOT_NEGATIVE:
-            _at_least(name, getattr(self, name), 0)
-        for name in ("out_channel", "in_channels", "eval_max_cases"):
-            if getattr(self, name) is not None:
-                _at_least(name, getattr(self, name), 2 if name == "out_channel" else 1)
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise InputError(f"learning_rate is {self.learning_rate}; allowed: above 0.")
-        if self.spacing is not None and not all(0 < s < math.inf for s in self.spacing):
-            raise InputError(f"spacing is {self.spacing}; give three sizes in mm, or native.")
-        if min(self.patch) < 1:
-            raise InputError(f"grid_size is {self.patch}; give three numbers of voxels.")
-        if not 0 <= self.seed <= MAX_SEED:
-            raise InputError(f"seed is {self.seed}; allowed: 0 to {MAX_SEED}.")
+        for name, (least, most) in _RANGES.items():
+            _in_range(name, getattr(self, name), least, most)
+        low, high = _RATES
+        if not low <= self.learning_rate <= high:
+            raise InputError(
+                f"learning_rate is {self.learning_rate}; allowed: {low:g} to {high:g}."
+            )
+        if self.spacing is not None and not all(_MM[0] <= s <= _MM[1] for s in self.spacing):
+            raise InputError(
+                f"spacing is {_words(self.spacing)}; give three sizes in mm, or native."
+            )
+        if len(self.patch) != 3 or not all(1 <= n <= MAX_GRID for n in self.patch):
+            raise InputError(
+                f"grid_size is {_words(self.patch)}; give three numbers of voxels, 1 to {MAX_GRID}."
+            )
         if self.generation is not None and self.generation.grid != self.patch:
             raise InputError(
-                f"grid_size is {self.patch}, but volumes on the fly have {self.generation.grid}; "
-                "every crop is a whole volume: make them equal."
+                f"grid_size is {_words(self.patch)}, but volumes on the fly have "
+                f"{_words(self.generation.grid)}; every crop is a whole volume: make them equal."
             )
         if self.pretrained_model is None and (
             self.pretraining_in_channels is not None or self.pretraining_out_channel is not None
@@ -117,6 +126,11 @@ class TrainConfig:
             raise InputError(
                 "--pretraining_in_channels and --pretraining_out_channel describe a "
                 "--pretrained_model; give that, or leave them out."
+            )
+        if self.generation is not None and (self.resample or self.intensity != "auto"):
+            raise InputError(
+                "--is_real_data and --intensity are about images in files; leave them out with "
+                "--on_the_fly."
             )
         if self.generation is not None and self.in_channels != 1:
             raise InputError(
@@ -147,15 +161,11 @@ class TrainConfig:
         fields = {field.name: None for field in dataclasses.fields(cls)}
         for name in record:
             lookup(fields, name, kind="key of a training config")
-        values: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in record.items()
-        }
+        values: dict[str, Any] = {k: as_tuples(v) for k, v in record.items()}
         if values.get("generation") is not None:
             values["generation"] = GenerateConfig.from_json(values["generation"])
         options = dict(values.get("model_options") or {})
-        values["model_options"] = tuple(
-            (k, tuple(v) if isinstance(v, list) else v) for k, v in sorted(options.items())
-        )
+        values["model_options"] = tuple((k, as_tuples(v)) for k, v in sorted(options.items()))
         return cls(**values)
 
 
@@ -184,8 +194,7 @@ class RunOptions:
     def __post_init__(self) -> None:
         """Refuses numbers below one."""
         for name in ("devices", "checkpoint_every", "log_every"):
-            if getattr(self, name) is not None:
-                _at_least(name, getattr(self, name), 1)
+            _in_range(name, getattr(self, name), 1, _INT32)
 
 
 def differences(one: TrainConfig, other: TrainConfig) -> list[str]:
@@ -197,6 +206,16 @@ def differences(one: TrainConfig, other: TrainConfig) -> list[str]:
     ]
 
 
-def _at_least(name: str, value: int, least: int) -> None:
-    if value < least:
-        raise InputError(f"{name} is {value}; allowed: {least} or more.")
+def as_tuples(value: Any) -> Any:
+    """JSON's lists, at any depth, as tuples."""
+    return tuple(map(as_tuples, value)) if isinstance(value, list) else value
+
+
+def _in_range(name: str, value: int | None, least: int, most: int) -> None:
+    if value is not None and not least <= value <= most:
+        option = {"accumulation": "gradient_accumulation_steps"}.get(name, name)
+        raise InputError(f"{option} is {value}; allowed: {least} to {most}.")
+
+
+def _words(values: Sequence[float]) -> str:
+    return " ".join(map(str, values))

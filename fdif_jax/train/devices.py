@@ -57,7 +57,7 @@ def make_mesh(count: int | None = None) -> Mesh:
                 "of its devices; leave --devices out."
             )
         if not 1 <= count <= len(devices):
-            raise InputError(f"--devices {count}: this machine has {len(devices)}.")
+            raise InputError(f"devices is {count}; allowed: 1 to {len(devices)}.")
         devices = devices[:count]
     return jax.make_mesh((len(devices),), (AXIS,), (AxisType.Auto,), devices=devices)
 

@@ -9,6 +9,7 @@ are forgotten; in TensorBoard they are hidden.
 """
 
 import contextlib
+import importlib
 import math
 import time
 from collections.abc import Iterator, Mapping
@@ -167,14 +168,21 @@ def _writing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _board(folder: Path, resume_update: int) -> Any:
+def require_tensorboard() -> None:
+    """Raises EnvironmentFault, naming the extra, where TensorBoard's files cannot be written."""
     try:
-        from tensorboardX import SummaryWriter
+        importlib.import_module("tensorboardX")
     except ImportError as error:
         raise EnvironmentFault(
             "--tensorboard needs tensorboardX: pip install 'fdif-jax[tensorboard]', or leave out "
             "--tensorboard; metrics.jsonl has the same numbers."
         ) from error
+
+
+def _board(folder: Path, resume_update: int) -> Any:
+    require_tensorboard()
+    from tensorboardX import SummaryWriter
+
     return SummaryWriter(
         str(folder),
         purge_step=resume_update + 1,

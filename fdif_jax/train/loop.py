@@ -8,6 +8,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -29,7 +30,7 @@ from fdif_jax.train.run_folder import RunFolder
 from fdif_jax.train.signals import stop_signals
 from fdif_jax.train.sources import device_batches, make_source
 from fdif_jax.train.start import first_network
-from fdif_jax.train.step import Metrics, Recipe, make_step, take_apart
+from fdif_jax.train.step import Metrics, Recipe, State, make_step, take_apart
 from fdif_jax.train.validate import make_validator
 
 Say = Callable[[str], None]
@@ -89,11 +90,26 @@ class Trainer:
         self._validated = -1
         self._done = 0
 
-    def run(self, resume_from: Any = None) -> Result:
-        """Trains to the end, from the newest checkpoint if there is one.
+    def begin_with(self, checkpoints: Path) -> None:
+        """Takes the state from the newest of another run's checkpoints.
 
-        Args:
-          resume_from: folder of checkpoints to begin from where the run has none of its own.
+        Raises:
+          InputError: none can be read, they are of another network, or have no updates left to do.
+        """
+        other = Checkpoints(checkpoints, self.mesh, read_only=True)
+        found = other.restore(self._state)
+        other.close()
+        if found is None:
+            raise InputError(f"--resume_from_checkpoint {checkpoints} holds no checkpoint.")
+        self._take_over(found[0], Score())  # its best model is in the other folder
+        if self._over():
+            raise InputError(
+                f"--resume_from_checkpoint {checkpoints} has {self._done} updates behind it; give "
+                "a larger --max_iterations."
+            )
+
+    def run(self) -> Result:
+        """Trains to the end, from the newest checkpoint if there is one.
 
         Raises:
           InputError: the data are not as they should be, or the loss is not a number.
@@ -102,7 +118,11 @@ class Trainer:
         """
         self._checkpoints = Checkpoints(self.folder.checkpoints, self.mesh)
         try:
-            self._resume(resume_from)
+            found = self._checkpoints.restore(self._state)
+            if found is not None:
+                self._take_over(*found)
+            if self._done:
+                self.say(f"going on after update {self._done}")
             self._log = RunLog.open(
                 self.folder.path,
                 resume_update=self._done,
@@ -118,20 +138,10 @@ class Trainer:
         finally:
             self._checkpoints.close()
 
-    def _resume(self, resume_from: Any) -> None:
-        found = self._checkpoints.restore(self._state)
-        if found is None and resume_from is not None:
-            other = Checkpoints(resume_from, self.mesh)
-            found = other.restore(self._state)
-            other.close()
-            found = found and (found[0], Score())  # its best model is in the other folder
-            if found is None:
-                raise InputError(f"--resume_from_checkpoint {resume_from} holds no checkpoint.")
-        if found is not None:
-            self._state, self._score = found
-            self._done = int(self._state.update)
-            self._validated = self._done if self._done % self.plan.config.eval_every == 0 else -1
-            self.say(f"going on after update {self._done}")
+    def _take_over(self, state: State, score: Score) -> None:
+        self._state, self._score = state, score
+        self._done = int(state.update)
+        self._validated = self._done if self._done % self.plan.config.eval_every == 0 else -1
 
     def _updates(self, stopped: Callable[[], bool]) -> None:
         config = self.plan.config
@@ -143,7 +153,6 @@ class Trainer:
             updates=range(self._done, config.max_iterations),
         )
         self._clock = time.monotonic()
-        self._logged = self._done
         try:
             for number, (images, labels) in enumerate(batches):
                 self._trace(number)

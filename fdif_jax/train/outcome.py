@@ -9,7 +9,7 @@ import jax
 
 from fdif_jax.io import metrics
 from fdif_jax.model_io import ModelInfo, save_model
-from fdif_jax.train.checkpoints import Score
+from fdif_jax.train.checkpoints import Score, require_room
 from fdif_jax.train.log import RunLog, Validation
 from fdif_jax.train.plan import Plan
 from fdif_jax.train.run_folder import RunFolder, point_to_best
@@ -66,6 +66,7 @@ class Outcome:
             point_to_best(self.folder, self.plan.config.model_name)
 
     def _save(self, path: Any, state: State, extra: dict[str, Any]) -> None:
+        require_room(self.folder.path, (state.params, state.stats))
         model = put_together(self.parts, state)
         config = self.plan.config
         provenance = {

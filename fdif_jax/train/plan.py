@@ -5,17 +5,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import jax
+
 from fdif_jax.data.cache import Volumes, default_folder
 from fdif_jax.data.datalist import DataList, read_datalist
 from fdif_jax.data.intensities import Intensity, choose
 from fdif_jax.data.preprocess import Preprocessing
 from fdif_jax.data.survey import check_datalist, lowest_voxel
 from fdif_jax.errors import InputError
-from fdif_jax.models.registry import Config, model_config
+from fdif_jax.models.registry import Config
 from fdif_jax.synth.plugins import load_catalog
 from fdif_jax.synth.recipe import Recipe as Generator
 from fdif_jax.synth.recipes import make_recipe
-from fdif_jax.train.config import DEFAULT_OUT_CHANNEL, RunOptions, TrainConfig
+from fdif_jax.train.config import DEFAULT_OUT_CHANNEL, MAX_CLASSES, RunOptions, TrainConfig
+from fdif_jax.train.network import network_config
 
 Kind = Literal["pretraining", "training_from_scratch", "fine_tuning"]
 
@@ -64,15 +67,15 @@ def make_plan(config: TrainConfig, options: RunOptions) -> Plan:
       InputError: whatever does not fit; nothing was written or compiled.
     """
     if config.generation is not None:
-        return _on_the_fly(config)
+        return _on_the_fly(config, options)
     assert config.data is not None
     datalist = read_datalist(Path(config.data))
     if not datalist.training:
-        raise InputError(f"{datalist.path} lists no training cases; 'training' is empty.")
+        raise InputError(f"{datalist.path} lists no training cases; give it some.")
     names = dict(datalist.tasks) if config.multi_task else dict(datalist.labels)
     channels = _channels(config, datalist)
     tasks = tuple(datalist.tasks) if config.multi_task else ()
-    network = _network(config, tasks, channels)
+    network = network_config(config, _outputs(tasks, channels), _devices(options))
     survey = check_datalist(datalist, channels=config.in_channels)
     intensity = choose(config.intensity, datalist, lambda: lowest_voxel(datalist.training))
     spacing = config.spacing if config.resample else None
@@ -92,7 +95,7 @@ def make_plan(config: TrainConfig, options: RunOptions) -> Plan:
     )
 
 
-def _on_the_fly(config: TrainConfig) -> Plan:
+def _on_the_fly(config: TrainConfig, options: RunOptions) -> Plan:
     assert config.generation is not None
     catalog, _ = load_catalog(config.generation.plugin)
     generator = make_recipe(config.generation, config.seed, catalog)
@@ -110,7 +113,7 @@ def _on_the_fly(config: TrainConfig) -> Plan:
         _refuse_contradiction(config, "the generation", classes.out_channel)
     return Plan(
         config=config,
-        network=_network(config, tasks, channels),
+        network=network_config(config, _outputs(tasks, channels), _devices(options)),
         tasks=tasks,
         channels=channels,
         class_names=names,
@@ -131,9 +134,20 @@ def _channels(config: TrainConfig, datalist: DataList) -> tuple[int, ...]:
                 f"out_channel is {config.out_channel}, but --multi_task takes the classes of each "
                 f"task from {datalist.path}; leave --out_channel out."
             )
-        return tuple(max(names) + 1 for names in datalist.tasks.values())
-    _refuse_contradiction(config, str(datalist.path), datalist.out_channel)
-    return (datalist.out_channel or config.out_channel or DEFAULT_OUT_CHANNEL,)
+        found = tuple(max(names, default=0) + 1 for names in datalist.tasks.values())
+    else:
+        _refuse_contradiction(config, str(datalist.path), datalist.out_channel)
+        found = (datalist.out_channel or config.out_channel or DEFAULT_OUT_CHANNEL,)
+    if not all(2 <= n <= MAX_CLASSES for n in found):
+        raise InputError(
+            f"{datalist.path} declares {' and '.join(map(str, found))} classes with background; "
+            f"training takes 2 to {MAX_CLASSES}: correct its labels."
+        )
+    return found
+
+
+def _outputs(tasks: tuple[str, ...], channels: tuple[int, ...]) -> int | dict[str, int]:
+    return dict(zip(tasks, channels, strict=True)) if tasks else channels[0]
 
 
 def _refuse_contradiction(config: TrainConfig, where: str, recorded: int | None) -> None:
@@ -150,19 +164,8 @@ def _task_message(where: str, tasks: tuple[str, ...]) -> str:
     return f"{where} has no tasks; leave --multi_task out."
 
 
-def _network(config: TrainConfig, tasks: tuple[str, ...], channels: tuple[int, ...]) -> Config:
-    """The network's config, the patch checked against it."""
-    outputs = dict(zip(tasks, channels, strict=True)) if tasks else channels[0]
-    network = model_config(
-        config.model_name,
-        image_size=config.patch,
-        in_channels=config.in_channels,
-        out_channels=outputs,
-        remat=config.remat,
-        dtype={"fp32": "float32", "bf16": "bfloat16"}[config.precision],
-        **dict(config.model_options),
-    )
-    return network
+def _devices(options: RunOptions) -> int:
+    return options.devices or jax.device_count()
 
 
 def _cache_folder(options: RunOptions) -> Path | None:

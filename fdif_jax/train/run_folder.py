@@ -59,19 +59,24 @@ class RunFolder:
             return TrainConfig.from_json(record["config"])
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            if isinstance(error, InputError):
-                raise InputError(f"{file}: {error}") from None
+        except InputError as error:
+            raise InputError(f"{file}: {str(error)[:-1]}; choose another --out_dir.") from None
+        except OSError as error:
             raise InputError(
-                f"{file} is not the config of a training run ({error!r}); choose another --out_dir."
+                f"{file} cannot be read ({error.strerror}); choose another --out_dir."
+            ) from None
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise InputError(
+                f"{file} is not the config of a training run, or damaged; choose another --out_dir."
             ) from None
 
     def summary(self) -> dict[str, Any] | None:
         """How the run ended, or None where it has not."""
         try:
-            return json.loads((self.path / _SUMMARY).read_text())
-        except (OSError, ValueError):
+            found = json.loads((self.path / _SUMMARY).read_text())
+        except (OSError, ValueError, RecursionError):
             return None
+        return found if isinstance(found, dict) and "updates" in found else None
 
     def finish(self, summary: dict[str, Any]) -> None:
         """Marks the run as complete."""
@@ -91,25 +96,39 @@ def open_run(path: Path, config: TrainConfig, *, overwrite: bool) -> RunFolder:
       InputError: it holds another run, or something else.
       EnvironmentFault: it cannot be written.
     """
+    check_run(path, config, overwrite=overwrite)
     folder = RunFolder(path)
-    existing = folder.config()
-    if existing is not None and overwrite:
+    if overwrite:
         _remove(folder)
-    elif existing is not None:
-        if differing := differences(existing, config):
-            raise InputError(
-                f"{path} holds a run with other options ({'; '.join(differing[:4])}); give those, "
-                "another --out_dir, or --overwrite."
-            )
-        return folder
-    elif path.is_dir() and any(path.iterdir()):
+    if folder.config() is None:
+        _write(path / _CONFIG, _record(config))
+    return folder
+
+
+def check_run(path: Path, config: TrainConfig, *, overwrite: bool) -> None:
+    """Refuses a folder that ``open_run`` would refuse; touches nothing.
+
+    Raises:
+      InputError: it holds another run, or something else.
+      EnvironmentFault: it cannot be made.
+    """
+    there = next(place for place in (path, *path.absolute().parents) if _exists(place))
+    if not there.is_dir():
+        raise InputError(f"{there} is a file; choose another --out_dir.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise EnvironmentFault(f"{there} cannot be written; choose another --out_dir.")
+    existing = RunFolder(path).config()
+    if existing is None and path.is_dir() and any(path.iterdir()):
         raise InputError(
             f"{path} is not empty and holds no training run; choose another --out_dir."
         )
-    if path.exists() and not path.is_dir():
-        raise InputError(f"{path} is a file; choose another --out_dir.")
-    _write(path / _CONFIG, _record(config))
-    return folder
+    if existing is None or overwrite:
+        return
+    if differing := differences(existing, config):
+        raise InputError(
+            f"{path} holds a run with other options ({'; '.join(differing[:4])}); give those, "
+            "another --out_dir, or --overwrite."
+        )
 
 
 def point_to_best(folder: RunFolder, model_name: str) -> None:
@@ -128,6 +147,13 @@ def point_to_best(folder: RunFolder, model_name: str) -> None:
         temporary.replace(link)
     except OSError:  # a file system without links: the run folder has the model
         temporary.unlink(missing_ok=True)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # in a folder that may not be looked into, or too long a name
+        return False
 
 
 def _record(config: TrainConfig) -> dict[str, Any]:

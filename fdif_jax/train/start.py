@@ -74,6 +74,10 @@ def first_network(plan: Plan) -> Start:
 def _load(config: TrainConfig) -> _Loaded:
     assert config.pretrained_model is not None
     path = Path(config.pretrained_model)
+    if (path / "model_best" / "config.json").is_file():
+        raise InputError(
+            f"--pretrained_model {path} is the folder of a run; give {path / 'model_best'}."
+        )
     try:
         folder = model_folder(path)
     except InputError:

@@ -5,15 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import jax
+from jax.experimental import multihost_utils
 
-from fdif_jax.data.cache import Volumes
-from fdif_jax.data.datalist import Case
-from fdif_jax.errors import InputError
+from fdif_jax.errors import EnvironmentFault, InputError
+from fdif_jax.train.checkpoints import read_update
 from fdif_jax.train.config import RunOptions, TrainConfig
 from fdif_jax.train.devices import make_mesh
+from fdif_jax.train.log import require_tensorboard
 from fdif_jax.train.loop import Progress, Result, Say, Trainer
 from fdif_jax.train.plan import Plan, make_plan
-from fdif_jax.train.run_folder import RunFolder, default_path, open_run
+from fdif_jax.train.run_folder import RunFolder, check_run, default_path, open_run
 
 
 def start_run(
@@ -40,23 +41,34 @@ def start_run(
     Raises:
       InputError, EnvironmentFault, Interrupted: as ``Trainer.run``; or the options do not fit.
     """
+    if out_dir is not None:
+        check_run(out_dir, config, overwrite=overwrite)
+    if options.tensorboard:
+        require_tensorboard()
+    if out_dir is None and jax.process_count() > 1:
+        raise InputError("a job of several processes needs --out_dir, the same for all of them.")
+    checkpoints = _checkpoints_of(resume_from)
     plan = make_plan(config, options)
     mesh = make_mesh(options.devices)
-    checkpoints = _checkpoints_of(resume_from)
     path = out_dir or default_path(plan)
     first = jax.process_index() == 0
     say = say if first else _nothing
     finished = RunFolder(path).summary()
-    if finished is not None and not overwrite and RunFolder(path).config() == config:
+    if finished is not None and not overwrite:
         yield f"{path} is finished ({finished['updates']} updates); --overwrite trains anew"
         return
     for line in describe(plan, path, mesh.size):
         say(line)
     # The network is made, and a pretrained one read, before anything is written.
     trainer = Trainer(plan, options, RunFolder(path), mesh, say, progress if first else _no_bar)
-    prepare_all(plan, say)
-    open_run(path, config, overwrite=overwrite)
-    result = trainer.run(checkpoints)
+    begun = not overwrite and read_update(trainer.folder.checkpoints) is not None
+    if checkpoints is not None and not begun:
+        trainer.begin_with(checkpoints)
+    read_all(plan, say, begun=begun)
+    if options.profile is not None:
+        _make_folder(Path(options.profile))
+    _open(path, config, overwrite)
+    result = _run(trainer)
     yield from closing(trainer, result)
 
 
@@ -82,22 +94,34 @@ def describe(plan: Plan, path: Path, devices: int) -> list[str]:
     return [*lines, *plan.notes]
 
 
-def prepare_all(plan: Plan, say: Say) -> None:
-    """Fills the cache before anything is compiled: what is wrong with a file is said now.
+def read_all(plan: Plan, say: Say, *, begun: bool) -> None:
+    """Reads every case before anything is compiled: what is wrong with a file is said now.
+
+    That fills the cache. Where there is none it is done once, at the beginning of a run, and left
+    out for files of ``fdif generate``, which ``fdif validate`` checks.
+
+    Args:
+      plan: of the run.
+      say: takes a sentence.
+      begun: the run has a checkpoint.
 
     Raises:
       InputError: a file cannot be read or holds what it should not.
     """
-    if plan.datalist is None or plan.volumes is None or plan.volumes.folder is None:
+    if plan.datalist is None or plan.volumes is None:
+        return
+    cached = plan.volumes.folder is not None
+    if not cached and (begun or plan.datalist.synthetic):
         return
     cases = [*plan.datalist.training, *plan.datalist.validation[: plan.config.eval_max_cases]]
     own = cases[jax.process_index() :: jax.process_count()]
     began = time.monotonic()
     for case in own:
-        _prepare(plan.volumes, case)
+        plan.volumes.load(case)
     seconds = time.monotonic() - began
     if seconds > 1:
-        say(f"prepared {len(own)} cases in {seconds:.0f} s, in {plan.volumes.folder}")
+        done = f"prepared in {plan.volumes.folder}" if cached else "looked at"
+        say(f"{len(own)} cases {done}, {seconds:.0f} s")
 
 
 def closing(trainer: Trainer, result: Result) -> Iterator[str]:
@@ -111,8 +135,13 @@ def closing(trainer: Trainer, result: Result) -> Iterator[str]:
     yield f"Predict with it: {command}"
 
 
-def _prepare(volumes: Volumes, case: Case) -> None:
-    volumes.load(case)
+def _open(path: Path, config: TrainConfig, overwrite: bool) -> None:
+    """The run folder, made by the first process of a job before the others look at it."""
+    if jax.process_index() == 0:
+        open_run(path, config, overwrite=overwrite)
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices("run folder")
+        open_run(path, config, overwrite=False)
 
 
 def _checkpoints_of(path: Path | None) -> Path | None:
@@ -125,6 +154,27 @@ def _checkpoints_of(path: Path | None) -> Path | None:
     raise InputError(
         f"--resume_from_checkpoint {path}: no checkpoints there; give a run folder of fdif train."
     )
+
+
+def _run(trainer: Trainer) -> Result:
+    try:
+        return trainer.run()
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise EnvironmentFault(
+            "the device has not enough memory; lower --batch_size, --num_crops or --grid_size, or "
+            "give --use_checkpoint or --precision bf16: what is in checkpoints is good."
+        ) from error
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentFault(
+            f"{path} cannot be made a folder ({error.strerror}); choose another --profile."
+        ) from error
 
 
 def _nothing(line: str) -> None:

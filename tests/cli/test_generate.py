@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from one_sentence import assert_one_sentence
 
-from fdif_jax.cli import limits
+from fdif_jax import memory
 
 pytestmark = pytest.mark.usefixtures("fake_recipe")
 SMALL = "generate --D 8 --H 8 --W 8 --num_samples 3"
@@ -177,15 +177,15 @@ def test_a_plugin_counts_by_name_and_source(fdif, monkeypatch):
 
 def test_memory_limits_of_machine_and_container_count(monkeypatch):
     texts = {"/proc/meminfo": "MemTotal: 9 kB\nMemAvailable:   4096 kB\n"}
-    monkeypatch.setattr(limits, "_read", lambda path: texts.get(path, ""))
-    assert limits.memory_available() == 4 * 2**20
+    monkeypatch.setattr(memory, "_read", lambda path: texts.get(path, ""))
+    assert memory.memory_available() == 4 * 2**20
     texts["/sys/fs/cgroup/memory.max"] = "max"
     texts["/sys/fs/cgroup/memory.current"] = "1"
-    assert limits.memory_available() == 4 * 2**20
+    assert memory.memory_available() == 4 * 2**20
     texts["/sys/fs/cgroup/memory.max"] = str(3 * 2**20)
-    assert limits.memory_available() == 3 * 2**20 - 1
+    assert memory.memory_available() == 3 * 2**20 - 1
     texts.clear()
-    assert limits.memory_available() is None
+    assert memory.memory_available() is None
 
 
 def test_a_device_that_is_out_of_memory_ends_in_one_sentence(fdif, monkeypatch):

@@ -1,6 +1,5 @@
 """The log of a run: goes on after a kill, tells a full disk in one sentence."""
 
-import builtins
 import json
 import re
 import signal
@@ -155,14 +154,7 @@ def test_tensorboard_shows_the_same_numbers_and_hides_forgotten_ones(tmp_path, c
 
 
 def test_without_tensorboardx_the_message_names_the_extra(tmp_path, monkeypatch):
-    real = builtins.__import__
-
-    def refuse(name, *args, **kwargs):
-        if name == "tensorboardX":
-            raise ImportError(name)
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", refuse)
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
     with pytest.raises(EnvironmentFault, match=r"fdif-jax\[tensorboard\]"):
         RunLog.open(tmp_path, tensorboard=True)
     assert RunLog.open(tmp_path).close() is None
