@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -179,7 +178,6 @@ def command(**options: Any) -> None:
 def _train(config: TrainConfig, run: RunOptions, options: dict[str, Any]) -> None:
     from fdif_jax.train.start_run import start_run
 
-    logging.getLogger("absl").setLevel(logging.ERROR)  # orbax tells of each temporary folder
     say = (lambda line: None) if options["quiet"] else click.echo
     with Bar(unit="update", quiet=options["quiet"]) as bar:
         for line in start_run(
