@@ -1,7 +1,8 @@
 """Settings that are known to work: what they reach, at what cost, on what.
 
-    name        what                                  reached                     cost
-    small_mr    small ResEnc, tiny MR volumes         MEASURE                     MEASURE
+    small_mr    a small ResEnc on tiny MR volumes at their own spacing. Hippocampus (Medical
+                Segmentation Decathlon, task 4; 160 cases train, 40 validate), seed 0: mean Dice
+                0.866, anterior 0.871, posterior 0.860. 2000 updates of 0.34 s on two idle cores.
 
 A recipe is a set of option values for `fdif train`; options given beside it override it.
 """
@@ -14,15 +15,15 @@ RECIPES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "small_mr": {
             "model_name": "resenc_l",
-            "model_option": ("features=[16,32,64,128]", "blocks=[1,2,2,2]"),
-            "grid_size": (40, 56, 40),
+            "model_option": ("features=[16,32,64,128]", "blocks=[1,1,1,1]"),
+            "grid_size": (32, 48, 32),
             "batch_size": 2,
             "num_crops": 1,
             "is_real_data": True,
             "spacing": ("native",),
-            "learning_rate": 2e-3,
-            "max_iterations": 600,
-            "eval_every": 200,
+            "learning_rate": 3e-3,
+            "max_iterations": 2000,
+            "eval_every": 1000,
         },
     }
 )
