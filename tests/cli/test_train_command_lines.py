@@ -108,7 +108,7 @@ def test_the_other_options(done, tmp_path):
     common = f"train --data_json_path {data} --model_name swin_unetr --seed 3 {SMALL} {FEW}"
     common += " --batch_size 2 --learning_rate 1e-3 --quiet"
     done(f"{common} --gradient_accumulation_steps 2 --use_checkpoint --use_ce_loss --out_dir a")
-    done(f"{common} --resume_from_checkpoint a/checkpoints --out_dir b")
+    done(f"{common} --resume_from_checkpoint a/checkpoints --out_dir b --max_iterations 3")
     record = json.loads(data.read_text())
     for split in ("training", "validation"):
         for case in record[split]:
