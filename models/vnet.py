@@ -11,7 +11,7 @@ from fdif_jax.models.norms import BatchNorm, activate
 from fdif_jax.models.recompute import apply
 from fdif_jax.models.sizes import check_input, check_multiple
 from flax import nnx
-from jax import Array
+from jax import Array, lax
 from jax.typing import DTypeLike
 
 from fdif_jax.errors import InputError
@@ -143,6 +143,9 @@ class VNet(SegmentationNetwork):
       config: see ``VNetConfig``.
       rngs: streams ``params`` and ``dropout``.
 
+    Attributes:
+      axis_name: mesh axis over which the batch is spread, if it is; see ``spread_batch``.
+
     Raises:
       InputError: ``in_channels`` does not divide ``width``.
     """
@@ -157,6 +160,7 @@ class VNet(SegmentationNetwork):
                 f"got {config.in_channels}."
             )
         self.config = config
+        self.axis_name: str | None = None
         self.encoded_features = 16 * width
         on = float(config.dropout)
         self.input = Input(config.in_channels, width, dtype=dtype, rngs=rngs)
@@ -207,7 +211,8 @@ class VNet(SegmentationNetwork):
 
     def _down_maps(self, x: Array) -> list[Array]:
         check_input(x, self.config.in_channels, "vnet")
-        self.check_size(x.shape[1:4], x.shape[0])
+        parts = 1 if self.axis_name is None else lax.axis_size(self.axis_name)
+        self.check_size(x.shape[1:4], x.shape[0] * parts)
         maps = [apply(self.input, x, remat=self.config.remat)]
         for down in self.downs:
             maps.append(apply(down, maps[-1], remat=self.config.remat))
