@@ -48,6 +48,16 @@ def apply_heads(head: Any, features: Array) -> Array | dict[str, Array]:
     return head(features).astype(jnp.float32)
 
 
+def as_one(logits: Array | dict[str, Array], outputs: Outputs) -> Array:
+    """Logits of several tasks one behind the other, in the order of ``outputs``.
+
+    By name, since the order of ``nnx.Dict`` does not outlive taking a network apart.
+    """
+    if isinstance(outputs, int):
+        return logits  # type: ignore[return-value]
+    return jnp.concatenate([logits[task] for task, _ in outputs], axis=-1)  # type: ignore[index]
+
+
 class Classifier(nnx.Module):
     """Average of an encoder's deepest map or tokens, dropout, one linear layer.
 

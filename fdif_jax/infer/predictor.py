@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -23,6 +22,7 @@ from fdif_jax.infer.sliding_window import (
     predict_planes,
     window_count,
 )
+from fdif_jax.models.heads import as_one
 from fdif_jax.models.registry import Config, Network
 
 
@@ -127,8 +127,7 @@ def split_forward(model: Network) -> tuple[Callable[[Any, jax.Array], jax.Array]
     def forward(state: Any, patches: jax.Array) -> jax.Array:
         network = nnx.merge(graph, state, copy=True)
         network.eval()
-        logits = network(patches)
-        return jnp.concatenate(list(logits.values()), -1) if isinstance(logits, dict) else logits
+        return as_one(network(patches), network.config.out_channels)
 
     return forward, state
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.experimental import multihost_utils
@@ -15,7 +14,9 @@ from jax.experimental import multihost_utils
 from fdif_jax.data.cache import Volumes
 from fdif_jax.data.datalist import Case
 from fdif_jax.infer.metrics import dice_by_class, mean_dice
+from fdif_jax.infer.predictor import default_batch
 from fdif_jax.infer.sliding_window import Windows, predict_labels
+from fdif_jax.models.heads import as_one
 from fdif_jax.synth.recipe import Recipe as Generator
 from fdif_jax.train.config import GENERATED_CASES
 from fdif_jax.train.log import Validation
@@ -62,9 +63,9 @@ class Validator:
     def predict(self, state: State, image: np.ndarray) -> np.ndarray:
         """Labels of one volume, (D, H, W) or (D, H, W, T)."""
         channels = self.plan.channels if self.plan.tasks else self.plan.channels[0]
-        # A last batch is filled up: cores gain nothing from more than one window, devices do.
-        batch = 1 if jax.default_backend() == "cpu" else min(4, self.plan.config.crops)
-        windows = Windows(self.plan.config.patch, batch=batch)
+        windows = Windows(
+            self.plan.config.patch, batch=min(default_batch(), self.plan.config.crops)
+        )
         return predict_labels(lambda x: self.forward(state, x), image, windows, channels)
 
     def _row(self, found: np.ndarray, label: np.ndarray) -> np.ndarray:
@@ -91,7 +92,7 @@ class Validator:
 def make_validator(plan: Plan, parts: Parts) -> Validator | None:
     """None where there is nothing to validate with."""
     most = plan.config.eval_max_cases
-    forward = make_forward(parts, plan.tasks)
+    forward = make_forward(parts)
     if plan.generator is not None:
         count = GENERATED_CASES if most is None else most
         generated = plan.generator
@@ -109,7 +110,7 @@ def make_validator(plan: Plan, parts: Parts) -> Validator | None:
     )
 
 
-def make_forward(parts: Parts, tasks: Sequence[str]) -> Callable[[State, Any], Any]:
+def make_forward(parts: Parts) -> Callable[[State, Any], Any]:
     """The network in evaluation mode, compiled: (state, (n, D, H, W, C)) to logits.
 
     The logits of several tasks come one behind the other.
@@ -118,10 +119,7 @@ def make_forward(parts: Parts, tasks: Sequence[str]) -> Callable[[State, Any], A
     @jax.jit
     def forward(params: nnx.State, stats: nnx.State, x: jax.Array) -> jax.Array:
         model = nnx.merge(parts.eval_graph, params, stats, parts.random, copy=True)
-        logits = model(to_float(x))
-        if not tasks:
-            return logits
-        return jnp.concatenate([logits[task] for task in tasks], axis=-1)
+        return as_one(model(to_float(x)), model.config.out_channels)
 
     return lambda state, x: forward(state.params, state.stats, x)
 

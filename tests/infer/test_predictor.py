@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from fdif_jax.models import create_model
 from flax import nnx
 from image_files import AFFINES, AS_IT_IS, TwoHeads, above_half, predictor, volume
 
@@ -173,3 +174,18 @@ def test_two_devices_agree_with_one():
     batch, difference = json.loads(done.stdout.splitlines()[-1])
     assert batch == 4
     assert difference < 1e-5
+
+
+def test_tasks_keep_the_order_in_which_they_were_named():
+    """Taking a network apart sorts its heads; their logits must not follow."""
+    tasks = {"shape": 4, "displacement": 3, "mapper": 2}
+    options = {"hidden_size": 12, "depth": 1, "heads": 1}
+    model = create_model(
+        "primus_s", image_size=(8, 8, 16), out_channels=tasks, rngs=nnx.Rngs(0), **options
+    )
+    forward, state = split_forward(model)
+    x = jnp.ones((1, 8, 8, 16, 1))
+    model.eval()
+    logits = model(x)
+    expected = np.concatenate([logits[task] for task in tasks], axis=-1)
+    np.testing.assert_allclose(forward(state, x), expected, atol=1e-6)
