@@ -52,7 +52,7 @@ def first_network(plan: Plan) -> Start:
     carried = sum(v.size for v in weights_of(model).values())
     model, changes = adapt(
         model,
-        out_channels=_outputs(plan),
+        out_channels=plan.network.out_channels,
         in_channels=config.in_channels,
         image_size=config.patch,
         rngs=rngs,
@@ -141,10 +141,6 @@ def _of_config(model: Network, wanted: Config, config: TrainConfig) -> Network:
     new = build(dataclasses.replace(found, **own), rngs=nnx.Rngs(0))
     nnx.update(new, nnx.state(model, (nnx.Param, nnx.BatchStat)))
     return new
-
-
-def _outputs(plan: Plan) -> Any:
-    return plan.network.out_channels
 
 
 def _numbers(model: Network) -> str:

@@ -20,13 +20,13 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from fdif_jax.data.augment import augment
+from fdif_jax.data.intensities import Intensity
 from fdif_jax.models.dropout import draw_from, spread_batch
 from fdif_jax.models.registry import Network
 from fdif_jax.train import losses, schedules
 
 AXIS = "batch"
 _AUGMENT, _DROP = 0, 1  # what a step's key is split into
-_UINT8_WINDOW = (-175.0, 250.0)  # synthetic volumes come as they are stored
 
 
 class State(NamedTuple):
@@ -156,7 +156,7 @@ def to_float(images: Array) -> Array:
     """Synthetic volumes as stored, uint8, in the network's range; others as they are."""
     if images.dtype != jnp.uint8:
         return images
-    low, high = _UINT8_WINDOW
+    low, high = Intensity("ct").window
     return jnp.clip((images.astype(jnp.float32) - low) / (high - low), 0.0, 1.0)
 
 
