@@ -23,7 +23,8 @@ import jax
 import orbax.checkpoint as ocp
 from flax import nnx
 
-from fdif_jax.errors import EnvironmentFault, FdifError, InputError
+from fdif_jax.errors import InputError
+from fdif_jax.faults import one_fault
 from fdif_jax.model_weights import (
     adapt,
     check_shapes,
@@ -89,7 +90,7 @@ def save_model(path: Path | str, model: Network, info: ModelInfo | None = None) 
     check_free(path, overwrite=True)
     values = _to_json(model.config, info or ModelInfo(model.config))
     json.dumps(values)  # what cannot be written fails before anything is
-    with _one_fault(path):
+    with one_fault(f"{path} cannot be written", "; choose another place."):
         if (path / _CONFIG).is_file():
             _replace(path, model, values)
         else:
@@ -221,20 +222,6 @@ def _checkpointer() -> ocp.StandardCheckpointer:
     )
     alone = jax.process_count() == 1
     return ocp.StandardCheckpointer(**({} if alone else {"multiprocessing_options": options}))
-
-
-@contextlib.contextmanager
-def _one_fault(path: Path) -> Iterator[None]:
-    """The ways in which a disk fails, as one."""
-    try:
-        yield
-    except FdifError:
-        raise
-    except (OSError, ValueError, RuntimeError) as error:  # orbax has its own for a full disk
-        reason = getattr(error, "strerror", None) or (str(error).splitlines() or [repr(error)])[0]
-        raise EnvironmentFault(
-            f"{path} cannot be written ({reason[:200]}); choose another place."
-        ) from error
 
 
 def _read_info(file: Path) -> tuple[ModelInfo, str]:

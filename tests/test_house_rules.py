@@ -18,6 +18,7 @@ MAY_USE = {
     "calibrate": set(),
     "compilation": set(),
     "config": set(),
+    "faults": set(),
     "memory": set(),
     "grid": {"config"},
     "sdf": set(),
@@ -26,14 +27,14 @@ MAY_USE = {
     "data": {"io", "config"},
     "models": set(),
     "model_weights": {"models"},
-    "model_io": {"models", "model_weights", "config"},
+    "model_io": {"models", "model_weights", "config", "faults"},
     "interop": {"models", "io"},
     "infer": _NETWORKS_ON_DATA,
     "viz": {"io", "synth", "infer", "data", "config"},
-    "train": {*_NETWORKS_ON_DATA, "infer", "viz", "memory"},
+    "train": {*_NETWORKS_ON_DATA, "infer", "viz", "memory", "faults"},
 }
 # Parts in which a whole library is out of place.
-NO_JAX = {"io", "errors", "config", "calibrate", "memory"}
+NO_JAX = {"io", "errors", "config", "calibrate", "memory", "faults"}
 # numpy comes with jax: networks make their static tables with it.
 ONLY_JAX_AND = {"sdf": {"jax"}, "models": {"jax", "flax", "numpy"}}
 TOP = {"cli", "benchmark", "__init__"}

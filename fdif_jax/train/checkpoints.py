@@ -4,10 +4,7 @@ The two newest are kept, so that a damaged one costs no more than the updates si
 before it. The best model is a model folder beside them.
 """
 
-import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,12 +13,12 @@ import orbax.checkpoint as ocp
 from jax.sharding import Mesh
 
 from fdif_jax.errors import EnvironmentFault, InputError
+from fdif_jax.faults import one_fault
 from fdif_jax.memory import human
 from fdif_jax.train.step import State, replicated
 
 _KEPT = 2
 _DESCRIBED = 2**18  # bytes that say what the arrays are
-_OS_REASON = re.compile(r"\[Errno \d+\] ([^:]*)|([^:]*) \[os_error_code")
 
 
 class Score(NamedTuple):
@@ -62,7 +59,10 @@ class Checkpoints:
         """
         update = int(state.update)
         require_room(self._folder, state)
-        with _one_fault(self._folder):
+        with one_fault(
+            f"{self._folder}: a checkpoint cannot be written",
+            "; the one before it is good: make room and give the same command again.",
+        ):
             self._manager.save(
                 update,
                 args=ocp.args.Composite(
@@ -174,20 +174,3 @@ def _by_name(state: State) -> dict[str, Any]:
     """A flat dict: names that stay what they are when a container changes its kind."""
     flat, _ = jax.tree_util.tree_flatten_with_path(state)
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in flat}
-
-
-@contextmanager
-def _one_fault(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError, RuntimeError) as error:  # orbax has its own for a full disk
-        found = _OS_REASON.search(str(error))
-        reason = (
-            (found[1] or found[2]).strip()
-            if found
-            else (str(error).splitlines() or [repr(error)])[0]
-        )
-        raise EnvironmentFault(
-            f"{folder}: a checkpoint cannot be written ({reason[:200]}); the one before it is "
-            "good: make room and give the same command again."
-        ) from error
