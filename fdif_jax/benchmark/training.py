@@ -27,7 +27,10 @@ class TrainReport:
     step_updates_per_second: float
     """Of the compiled update alone."""
     compile_seconds: float
+    compile_memory_mib: float
+    """The peak until the first result."""
     peak_memory_mib: float
+    """The peak after that."""
     device: str
 
 
@@ -51,8 +54,8 @@ def lines(report: TrainReport) -> list[str]:
         f"on {report.device}: {report.updates_per_second:.3f} updates/s",
         f"the compiled update alone: {report.step_updates_per_second:.3f} updates/s; the loop "
         f"makes {share:.0%} of that",
-        f"compiling took {report.compile_seconds:.1f} s; peak memory "
-        f"{report.peak_memory_mib:.0f} MiB",
+        f"peak memory {report.peak_memory_mib:.0f} MiB; compiling took "
+        f"{report.compile_seconds:.1f} s and {report.compile_memory_mib:.0f} MiB",
     ]
 
 
@@ -61,20 +64,18 @@ def _in_process(task: dict[str, Any]) -> dict[str, Any]:
     import jax
     from flax import nnx
 
-    from fdif_jax.compilation import compile_step
     from fdif_jax.models.registry import build
     from fdif_jax.train.config import RunOptions
     from fdif_jax.train.devices import make_mesh, own_slots
-    from fdif_jax.train.loop import needs_lean, recipe_of
     from fdif_jax.train.plan import make_plan
+    from fdif_jax.train.program import compile_update, recipe_of
     from fdif_jax.train.sources import device_batches, make_source
-    from fdif_jax.train.step import make_step, take_apart
+    from fdif_jax.train.step import take_apart
 
     config = TrainConfig.from_json(task)
     plan = make_plan(config, RunOptions())
     mesh = make_mesh()
-    recipe = recipe_of(plan)
-    parts, state = take_apart(build(plan.network, rngs=nnx.Rngs(0)), recipe, mesh)
+    parts, state = take_apart(build(plan.network, rngs=nnx.Rngs(0)), recipe_of(plan), mesh)
     batches = device_batches(
         make_source(plan),
         mesh,
@@ -84,11 +85,12 @@ def _in_process(task: dict[str, Any]) -> dict[str, Any]:
     )
     batch = next(batches)
     began = time.perf_counter()
-    update = make_step(parts, recipe, mesh)
-    step = compile_step(update, state, *batch, lean=needs_lean(plan.network))
+    step = compile_update(plan, parts, mesh, state, *batch)
     compiled = time.perf_counter() - began
     state, metrics = step(state, *batch)
     jax.block_until_ready(metrics)
+    compile_memory = process.peak_memory_mib()
+    process.forget_peak()
     began = time.perf_counter()
     for batch in batches:
         state, metrics = step(state, *batch)
@@ -103,6 +105,7 @@ def _in_process(task: dict[str, Any]) -> dict[str, Any]:
         "updates_per_second": config.max_iterations / loop,
         "step_updates_per_second": config.max_iterations / alone,
         "compile_seconds": compiled,
+        "compile_memory_mib": compile_memory,
         "device": jax.devices()[0].device_kind,
     }
 

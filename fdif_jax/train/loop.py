@@ -5,20 +5,16 @@ off, while threads make the batches of the next ones.
 """
 
 import dataclasses
-import math
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 from jax import Array
 from jax.sharding import Mesh
 
-from fdif_jax.compilation import compile_step
 from fdif_jax.errors import FdifError, InputError
-from fdif_jax.models.registry import Config, family_of
 from fdif_jax.train import schedules
 from fdif_jax.train.checkpoints import Checkpoints, Score
 from fdif_jax.train.config import RunOptions
@@ -26,18 +22,19 @@ from fdif_jax.train.devices import own_slots
 from fdif_jax.train.log import RunLog, Validation
 from fdif_jax.train.outcome import Outcome
 from fdif_jax.train.plan import Plan
+from fdif_jax.train.program import compile_update, recipe_of
+from fdif_jax.train.readings import NotANumber, Readings
 from fdif_jax.train.run_folder import RunFolder
 from fdif_jax.train.signals import stop_signals
 from fdif_jax.train.sources import device_batches, make_source
 from fdif_jax.train.start import first_network
-from fdif_jax.train.step import Metrics, Recipe, State, make_step, take_apart
+from fdif_jax.train.step import State, take_apart
+from fdif_jax.train.trace import trace
 from fdif_jax.train.validate import make_validator
 
 Say = Callable[[str], None]
 Progress = Callable[[int, int, str], None]
 """Called with (updates done, all, a note)."""
-_NAMED = 4  # cases in a message
-_TRACED = range(10, 20)  # updates of a profile, counted from this process's first
 
 
 class Interrupted(KeyboardInterrupt):
@@ -80,11 +77,11 @@ class Trainer:
         self._source = make_source(self.plan)
         start = first_network(self.plan)
         self._notes = start.notes
-        self._recipe = recipe_of(self.plan)
-        self._parts, self._state = take_apart(start.model, self._recipe, self.mesh)
+        self._parts, self._state = take_apart(start.model, recipe_of(self.plan), self.mesh)
         self._validator = make_validator(self.plan, self._parts)
         self._programs: dict[bool, Any] = {}
-        self._pending: list[Metrics] = []
+        self._readings = Readings(self._source.name, config.accumulation)
+        self._loss: float | None = None
         self._score = Score()
         self._validation: Validation | None = None
         self._validated = -1
@@ -152,13 +149,15 @@ class Trainer:
             accumulation=config.accumulation,
             updates=range(self._done, config.max_iterations),
         )
-        self._clock = time.monotonic()
+        self._readings.start_clock()
         try:
             for number, (images, labels) in enumerate(batches):
-                self._trace(number)
+                wrote = trace(self.options.profile, number, self._state.update)
+                if wrote:
+                    self._tell(wrote)
                 step = self._program(images, labels)
                 self._state, metrics = step(self._state, images, labels)
-                self._pending.append(metrics)
+                self._readings.add(metrics)
                 self._done += 1
                 self._between_updates()
                 if self._early() or stopped():
@@ -179,17 +178,12 @@ class Trainer:
         """The step, compiled when its first batch is there."""
         frozen = self._done < self.plan.config.freeze_encoder
         if frozen not in self._programs:
-            recipe = dataclasses.replace(self._recipe, frozen=frozen)
             began = time.monotonic()
-            self._programs[frozen] = compile_step(
-                make_step(self._parts, recipe, self.mesh),
-                self._state,
-                images,
-                labels,
-                lean=needs_lean(self.plan.network),
+            self._programs[frozen] = compile_update(
+                self.plan, self._parts, self.mesh, self._state, images, labels, frozen=frozen
             )
             self._tell(f"compiled the update in {time.monotonic() - began:.0f} s")
-            self._clock = time.monotonic()
+            self._readings.start_clock()
         return self._programs[frozen]
 
     def _between_updates(self) -> None:
@@ -210,44 +204,27 @@ class Trainer:
         Raises:
           InputError: a loss is not a number.
         """
-        if not self._pending:
+        try:
+            found = self._readings.read(self._done)
+        except NotANumber as error:
+            self._state = None  # type: ignore[assignment]  # must not be saved
+            good = self._checkpoints.newest()
+            kept = (
+                f"the checkpoint after update {good} is good"
+                if good
+                else "no checkpoint was due yet"
+            )
+            raise InputError(
+                f"{error}; {kept}: lower --learning_rate, look at these images, or train with "
+                "--precision fp32."
+            ) from None
+        if found is None:
             return
-        pending: list[Metrics] = jax.device_get(self._pending)
-        first = self._done - len(pending)
-        self._pending = []
-        for i, metrics in enumerate(pending):
-            if not (math.isfinite(metrics.loss) and math.isfinite(metrics.gradient_norm)):
-                raise self._not_a_number(first + i, metrics)
-        now = time.monotonic()
-        means = {
-            name: float(np.mean([getattr(m, name) for m in pending]))
-            for name in ("loss", "dice_loss", "ce", "gradient_norm")
-        }
-        rate = schedules.warmup_cosine(self._recipe.learning_rate, self._recipe.max_iterations)
-        self._loss = means["loss"]
-        speed = len(pending) / max(now - self._clock, 1e-9)
-        self._log.training(
-            self._done,
-            means | {"learning_rate": float(rate(self._done - 1)), "updates_per_second": speed},
-        )
-        self._clock = now
-
-    def _not_a_number(self, update: int, metrics: Metrics) -> InputError:
-        accumulation = self.plan.config.accumulation
-        bad = np.argwhere(~np.isfinite(metrics.by_crop))
-        names = [self._source.name(update * accumulation + int(a), int(n)) for a, n in bad]
-        unique = list(dict.fromkeys(names))
-        where = f" in {', '.join(unique[:_NAMED])}" if unique else ""
-        where += f" and {len(unique) - _NAMED} more" if len(unique) > _NAMED else ""
-        self._state = None  # type: ignore[assignment]  # must not be saved
-        good = self._checkpoints.newest()
-        kept = (
-            f"the checkpoint after update {good} is good" if good else "no checkpoint was due yet"
-        )
-        return InputError(
-            f"the loss or its gradient is not a number at update {update + 1}{where}; {kept}: "
-            "lower --learning_rate, look at these images, or train with --precision fp32."
-        )
+        config = self.plan.config
+        rate = schedules.warmup_cosine(config.learning_rate, config.max_iterations)(self._done - 1)
+        self._loss = found.means["loss"]
+        more = {"learning_rate": float(rate), "updates_per_second": found.updates_per_second}
+        self._log.training(self._done, found.means | more)
 
     def _validate(self) -> None:
         if self._validator is None or self._validated == self._done:
@@ -262,7 +239,7 @@ class Trainer:
             self._outcome.save_best(self._state, found)
         else:
             self._score = score._replace(evaluations_since=score.evaluations_since + 1)
-        self._clock = time.monotonic()
+        self._readings.start_clock()
 
     def _save(self) -> None:
         """A checkpoint of updates that were read, hence are good."""
@@ -270,7 +247,7 @@ class Trainer:
             return
         self._read_metrics()
         self._checkpoints.save(self._state, self._score)
-        self._clock = time.monotonic()
+        self._readings.start_clock()
 
     def _finish(self) -> Result:
         self._read_metrics()
@@ -290,8 +267,7 @@ class Trainer:
         return self._done >= self.plan.config.max_iterations
 
     def _note(self) -> str:
-        loss = getattr(self, "_loss", None)
-        parts = [] if loss is None else [f"loss {loss:.4f}"]
+        parts = [] if self._loss is None else [f"loss {self._loss:.4f}"]
         if self._score.best is not None:
             parts.append(f"best Dice {self._score.best:.4f}")
         return ", ".join(parts)
@@ -299,32 +275,3 @@ class Trainer:
     def _tell(self, sentence: str) -> None:
         self._log.say(sentence)
         self.say(sentence)
-
-    def _trace(self, number: int) -> None:
-        if self.options.profile is None:
-            return
-        if number == _TRACED.start:
-            jax.profiler.start_trace(self.options.profile)
-        elif number == _TRACED.stop:
-            jax.block_until_ready(self._state.update)
-            jax.profiler.stop_trace()
-            self._tell(f"wrote a trace of {len(_TRACED)} updates to {self.options.profile}")
-
-
-def needs_lean(network: Config) -> bool:
-    """Whether ``compile_step`` should order the update for the least memory."""
-    return family_of(network) == "vnet"
-
-
-def recipe_of(plan: Plan) -> Recipe:
-    """What the step needs of a plan."""
-    config = plan.config
-    return Recipe(
-        learning_rate=config.learning_rate,
-        max_iterations=config.max_iterations,
-        seed=config.seed % 2**32,
-        loss=config.loss,
-        tasks=plan.tasks,
-        accumulation=config.accumulation,
-        augment=config.augment,
-    )

@@ -53,7 +53,7 @@ def refuses(fdif, tmp_path, monkeypatch):
     def compiled(*args, **kwargs):
         raise AssertionError("compiled")
 
-    monkeypatch.setattr("fdif_jax.train.loop.compile_step", compiled)
+    monkeypatch.setattr("fdif_jax.train.loop.compile_update", compiled)
 
     def run(line, *parts):
         before = sorted(tmp_path.rglob("*"))

@@ -19,8 +19,8 @@ from fdif_jax.model_io import save_model
 from fdif_jax.train.checkpoints import Checkpoints, Score
 from fdif_jax.train.config import RunOptions
 from fdif_jax.train.devices import make_mesh
-from fdif_jax.train.loop import recipe_of
 from fdif_jax.train.plan import make_plan
+from fdif_jax.train.program import recipe_of
 from fdif_jax.train.run_folder import open_run
 from fdif_jax.train.start import first_network
 from fdif_jax.train.step import take_apart

@@ -230,7 +230,7 @@ def test_nothing_waits_for_the_device_between_two_lines_of_the_log(tmp_path, dat
             fetched.append(len(tree))
         return get(tree)
 
-    monkeypatch.setattr(loop.jax, "device_get", counted)
+    monkeypatch.setattr(jax, "device_get", counted)
     settings = config(data, max_iterations=6, eval_every=6)
     train(tmp_path / "run", settings, RunOptions(log_every=3))
     assert fetched == [3, 3]
