@@ -11,14 +11,14 @@ round of updates each, so that a busy machine is busy for all.
 
 loop / step is what the loop leaves of the step: 1 where nothing waits. Validations and
 checkpoints are not part of it. Needs PyTorch (CPU) and MONAI for the comparison; without them, or
-with --engines loop step, ours alone is measured. Reported: the fastest round of each, and the peak
-of resident memory (of PyTorch's without the worker processes of its DataLoader).
+with --engines loop step, ours alone is measured. Reported: the fastest round of each, the peak of
+resident memory in the rounds (of PyTorch's without the worker processes of its DataLoader), and the
+peak before, in a round that is not counted, in which ours compiles.
 """
 
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -36,8 +36,8 @@ def main() -> None:
     options = parse()
     if options.worker:
         return WORKERS[options.worker](options, Rounds(options.updates))
-    print("| network | patch | engine | updates/s | of the step | of MONAI | peak GiB |")
-    print("|---|---|---|---|---|---|---|")
+    print("| network | patch | engine | updates/s | of the step | of MONAI | peak GiB | before |")
+    print("|---|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         data = options.data or generate(Path(folder), [side + MARGIN for side in options.patch])
         for network in options.networks:
@@ -74,11 +74,15 @@ def generate(folder: Path, sides: list[int]) -> str:
 
 def compare(options: argparse.Namespace, network: str, data: str) -> list[str]:
     """One row per engine, measured in turns."""
-    engines = []
+    engines, first = [], {}
     for name in options.engines:  # one by one: the step finds the program that the loop compiled
         engine = Engine(name, options, network, data)
-        if engine.ready():
+        warm_up = engine.read()
+        if warm_up is None and name != "monai":  # that is not installed
+            raise SystemExit(f"the engine {name} has failed")
+        if warm_up is not None:
             engines.append(engine)
+            first[name] = warm_up["peak"]
     found: dict[str, list[dict]] = {engine.name: [] for engine in engines}
     for _ in range(options.rounds):
         for engine in engines:
@@ -89,10 +93,10 @@ def compare(options: argparse.Namespace, network: str, data: str) -> list[str]:
     rows, size = [], "x".join(map(str, options.patch))
     for name, rounds in found.items():
         ratios = [f"{speeds[name] / speeds[o]:.2f}" if o in speeds else "" for o in ENGINES[1:]]
-        peak = max(r["peak"] for r in rounds)
+        most = max(r["peak"] for r in rounds)
         rows.append(
             f"| {network} | {size} | {name} | {speeds[name]:.3f} | {ratios[0]} "
-            f"| {ratios[1]} | {peak:.2f} |"
+            f"| {ratios[1]} | {most:.2f} | {first[name]:.2f} |"
         )
     return rows
 
@@ -116,17 +120,6 @@ class Engine:
         """The next line of figures, or None where the process has ended."""
         line = self.process.stdout.readline()
         return json.loads(line) if line else None
-
-    def ready(self) -> bool:
-        """Waits for the first round, which compiles and is not counted; False without MONAI.
-
-        Raises:
-          SystemExit: one of our own engines fails.
-        """
-        first = self.read()
-        if first is None and self.name != "monai":
-            raise SystemExit(f"the engine {self.name} has failed")
-        return first is not None
 
     def round(self) -> dict:
         """One round's figures."""
@@ -156,11 +149,17 @@ class Rounds:
           SystemExit: there is no further round.
         """
         wall = time.perf_counter() - self.began
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        print(json.dumps({"wall": wall, "peak": peak}), file=self.output, flush=True)
+        print(json.dumps({"wall": wall, "peak": peak()}), file=self.output, flush=True)
         if not sys.stdin.readline():
             raise SystemExit
+        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
         self.began = time.perf_counter()
+
+
+def peak() -> float:
+    """Of this process's resident memory since it was last forgotten, GiB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 2**20
 
 
 def worker_loop(options: argparse.Namespace, rounds: Rounds) -> None:
@@ -183,22 +182,20 @@ def worker_step(options: argparse.Namespace, rounds: Rounds) -> None:
     """The compiled update on one batch."""
     import jax
 
-    from fdif_jax.compilation import compile_step
     from fdif_jax.train.devices import make_mesh
-    from fdif_jax.train.loop import recipe_of
+    from fdif_jax.train.program import compile_update, recipe_of
     from fdif_jax.train.sources import device_batches, make_source
     from fdif_jax.train.start import first_network
-    from fdif_jax.train.step import make_step, take_apart
+    from fdif_jax.train.step import take_apart
 
     with tempfile.TemporaryDirectory() as folder:
         _, _, plan = planned(options, folder)
-        mesh, recipe, slots = make_mesh(1), recipe_of(plan), range(plan.config.crops)
-        parts, state = take_apart(first_network(plan).model, recipe, mesh)
+        mesh, slots = make_mesh(1), range(plan.config.crops)
+        parts, state = take_apart(first_network(plan).model, recipe_of(plan), mesh)
         source = make_source(plan)
         batches = device_batches(source, mesh, slots=slots, accumulation=1, updates=range(1))
         batch = next(batches)
-        lean = options.networks[0] == "vnet"
-        step = compile_step(make_step(parts, recipe, mesh), state, *batch, lean=lean)
+        step = compile_update(plan, parts, mesh, state, *batch)
         while True:
             for _ in range(rounds.updates):
                 state, _ = step(state, *batch)

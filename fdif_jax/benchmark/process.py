@@ -1,5 +1,6 @@
 """Measuring in a fresh process: what it computes, how long that takes, and its peak of memory."""
 
+import contextlib
 import json
 import os
 import resource
@@ -47,13 +48,19 @@ def serve(
 
     jax.config.update("jax_persistent_cache_min_compile_time_secs", SHORTEST_KEPT)
     result = work(json.load(sys.stdin))
-    echo(json.dumps({**result, "peak_memory_mib": _peak_memory_mib()}) + "\n")
+    echo(json.dumps({**result, "peak_memory_mib": peak_memory_mib()}) + "\n")
 
 
-def _peak_memory_mib() -> float:
+def peak_memory_mib() -> float:
     """Of this process alone; what ``getrusage`` says starts with the size of its parent."""
     status = Path("/proc/self/status")
     if status.exists():
         lines = status.read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def forget_peak() -> None:
+    """Lets the peak of memory begin anew, from what is held now; on Linux, elsewhere it stays."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
