@@ -18,6 +18,7 @@ def test_the_whole_way(tmp_path):
         ROOT / "scripts/story",
         "--out",
         tmp_path / "story",
+        "--compare",
         "--pretrain",
         "6",
         "--train",
@@ -25,7 +26,7 @@ def test_the_whole_way(tmp_path):
     ]
     found = subprocess.run([*map(str, words)], capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr[-3000:]
-    assert "from scratch" in found.stdout.splitlines()[-2]
+    assert found.stdout.splitlines()[-2].split() == ["seed", "fine", "tuning", "from", "scratch"]
     run = tmp_path / "story/seed_0"
     assert len(list((run / "fine_tuning/predictions").glob("*.nii.gz"))) == 40
     assert (run / "fine_tuned.safetensors").is_file()

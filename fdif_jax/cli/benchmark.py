@@ -72,7 +72,7 @@ def generate(as_json: bool, **options: Any) -> None:
 @click.option("--num_crops", type=int, default=4, show_default=True, help="Crops of each volume.")
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
 @click.option("--use_checkpoint", is_flag=True, help="Recompute blocks, to save memory.")
-@click.option("--updates", type=int, default=10, show_default=True, help="To time.")
+@click.option("--updates", type=int, default=5, show_default=True, help="Of each of 3 rounds.")
 @_as_json
 def train(as_json: bool, **options: Any) -> None:
     """Time the updates of `fdif train` on volumes of the paper's kind, rendered on the fly.
