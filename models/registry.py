@@ -10,12 +10,8 @@ import jax.numpy as jnp
 from fdif_jax.models.conv import Shape3
 from fdif_jax.models.heads import as_outputs
 from fdif_jax.models.primus import Primus, PrimusConfig
-from fdif_jax.models.resenc import (
-    ResEncConfig,
-    ResEncUNet,
-    resenc_config,
-    resenc_config_from_plans,
-)
+from fdif_jax.models.resenc import ResEncUNet
+from fdif_jax.models.resenc_plan import ResEncConfig, resenc_config, resenc_config_from_plans
 from fdif_jax.models.swin_unetr import SwinUNETR, SwinUNETRConfig
 from fdif_jax.models.unetr import UNETR, UNETRConfig
 from fdif_jax.models.vnet import VNet, VNetConfig

@@ -9,7 +9,7 @@ from fdif_jax.interop.hints import record_of
 from fdif_jax.models.conv import Shape3
 from fdif_jax.models.primus import PrimusConfig
 from fdif_jax.models.registry import PRESETS, Config, Network, family_of
-from fdif_jax.models.resenc import ResEncConfig
+from fdif_jax.models.resenc_plan import ResEncConfig
 
 TARGETS: dict[str, str] = {
     "monai": "bare state dict in MONAI's names (.pth or .safetensors)",

@@ -15,7 +15,7 @@ from fdif_jax.errors import InputError, lookup
 from fdif_jax.interop.tensor_files import OURS
 from fdif_jax.models.conv import Shape3
 from fdif_jax.models.registry import Config, family_of
-from fdif_jax.models.resenc import resenc_config_from_plans
+from fdif_jax.models.resenc_plan import resenc_config_from_plans
 from fdif_jax.models.swin import Merging
 
 MERGINGS: tuple[Merging, ...] = ("merging", "legacy", "mergingv2")

@@ -4,7 +4,7 @@ import network_goldens as g
 import pytest
 from fdif_jax.models import PRESETS, create_model, model_config
 from fdif_jax.models.registry import config_from, count_parameters, family_of, training_bytes
-from fdif_jax.models.resenc import plan_stages, resenc_config_from_plans
+from fdif_jax.models.resenc_plan import plan_stages, resenc_config_from_plans
 from fdif_jax.models.vnet import VNetConfig
 from flax import nnx
 
