@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from fdif_jax.config import MAX_GRID, MAX_SEED, GenerateConfig
@@ -25,6 +26,7 @@ _RANGES = {
     "out_channel": (2, MAX_CLASSES),
     "seed": (0, MAX_SEED),
 }
+_PATHS = ("data", "pretrained_model")
 _MM = (1e-6, 1e6)
 _RATES = (1e-30, 1e30)  # an update by more overflows float32, by less is none
 
@@ -198,17 +200,28 @@ class RunOptions:
 
 
 def differences(one: TrainConfig, other: TrainConfig) -> list[str]:
-    """``name: a, not b`` for every field in which two runs differ."""
-    return [
-        f"{field.name} {getattr(one, field.name)}, not {getattr(other, field.name)}"
+    """``name a, not b`` for every field in which two runs differ.
+
+    Two ways to write the path of one file are no difference.
+    """
+    values = {
+        field.name: (getattr(one, field.name), getattr(other, field.name))
         for field in dataclasses.fields(one)
-        if getattr(one, field.name) != getattr(other, field.name)
+    }
+    return [
+        f"{name} {a}, not {b}"
+        for name, (a, b) in values.items()
+        if a != b and not (name in _PATHS and a and b and _same_path(a, b))
     ]
 
 
 def as_tuples(value: Any) -> Any:
     """JSON's lists, at any depth, as tuples."""
     return tuple(map(as_tuples, value)) if isinstance(value, list) else value
+
+
+def _same_path(a: str, b: str) -> bool:
+    return Path(a).expanduser().resolve() == Path(b).expanduser().resolve()
 
 
 def _in_range(name: str, value: int | None, least: int, most: int) -> None:

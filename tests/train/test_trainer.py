@@ -2,6 +2,7 @@
 
 import json
 import signal
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -207,6 +208,16 @@ def test_a_folder_is_for_one_run(tmp_path, data, whole):
         open_run(tmp_path, config(data), overwrite=False)
     with pytest.raises(InputError, match="not empty"):
         open_run(tmp_path, config(data), overwrite=True)
+
+
+def test_a_path_may_be_written_in_several_ways(tmp_path, data, monkeypatch):
+    settings = config(data)
+    open_run(tmp_path / "run", settings, overwrite=False)
+    monkeypatch.chdir(Path(settings.data).parent)
+    for same in (Path(settings.data).name, f"../{Path.cwd().name}/{Path(settings.data).name}"):
+        open_run(tmp_path / "run", config(same), overwrite=False)
+    with pytest.raises(InputError, match="not other"):
+        open_run(tmp_path / "run", config("other.json"), overwrite=False)
 
 
 def test_overwriting_deletes_the_run_and_nothing_else(tmp_path, data):
