@@ -43,6 +43,7 @@ __all__ = [
     "load_info",
     "load_model",
     "model_folder",
+    "refuse_run_folder",
     "save_model",
     "set_weights",
     "weights_of",
@@ -165,13 +166,25 @@ def model_folder(path: Path | str) -> Path:
     """The folder that ``path`` means.
 
     Raises:
-      InputError: there is no model folder.
+      InputError: there is no model folder, or it is the folder of a run, which holds some.
     """
     path = Path(path)
+    refuse_run_folder(path)
     for candidate in (path, path.with_suffix("") if path.suffix == ".pth" else path):
         if (candidate / _CONFIG).is_file():
             return candidate
     raise InputError(f"{path}: not a model folder (no {_CONFIG} in it).")
+
+
+def refuse_run_folder(path: Path) -> None:
+    """Refuses the folder of a training run, which also has a config.json.
+
+    Raises:
+      InputError: naming the model folder in it.
+    """
+    best = path / "model_best"
+    if (best / _CONFIG).is_file():
+        raise InputError(f"{path} is the folder of a run; give {best}.")
 
 
 def _create(path: Path, model: Network, values: Mapping[str, Any]) -> None:
@@ -239,6 +252,8 @@ def _read_info(file: Path) -> tuple[ModelInfo, str]:
         patch = values.get("patch")
         if patch is not None:
             patch = tuple(int(n) for n in patch)
+            if len(patch) != 3 or min(patch) < 1:
+                raise ValueError(f"patch {patch}")
         info = ModelInfo(
             config,
             patch,

@@ -104,6 +104,10 @@ def test_damaged_folders_are_refused(tmp_path):
     (tmp_path / "m/config.json").write_text(text[:100])
     with pytest.raises(InputError, match="not the config"):
         load_model(tmp_path / "m")
+    for patch in ([8, 8], [0, 8, 8], "abc"):
+        (tmp_path / "m/config.json").write_text(json.dumps(json.loads(text) | {"patch": patch}))
+        with pytest.raises(InputError, match="not the config"):
+            load_model(tmp_path / "m")
     (tmp_path / "m/config.json").write_text(text)
     for file in (tmp_path / "m/weights").rglob("*"):
         if file.is_file():

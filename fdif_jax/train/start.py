@@ -9,7 +9,7 @@ from flax import nnx
 
 from fdif_jax.errors import InputError
 from fdif_jax.interop import Hints, read_network
-from fdif_jax.model_io import load_info, load_model, model_folder
+from fdif_jax.model_io import load_info, load_model, model_folder, refuse_run_folder
 from fdif_jax.model_weights import adapt, is_head, weights_of
 from fdif_jax.models.registry import Config, Network, build, family_of
 from fdif_jax.train.config import TrainConfig
@@ -74,10 +74,7 @@ def first_network(plan: Plan) -> Start:
 def _load(config: TrainConfig) -> _Loaded:
     assert config.pretrained_model is not None
     path = Path(config.pretrained_model)
-    if (path / "model_best" / "config.json").is_file():
-        raise InputError(
-            f"--pretrained_model {path} is the folder of a run; give {path / 'model_best'}."
-        )
+    refuse_run_folder(path)
     try:
         folder = model_folder(path)
     except InputError:
