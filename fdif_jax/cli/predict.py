@@ -147,7 +147,10 @@ def _preprocessing(folder: Path, info: Any, intensity: str | None, spacing: tupl
                 f"{folder} records how its images were prepared; leave out --intensity and "
                 "--spacing."
             )
-        return Preprocessing.from_json(info.intensities)
+        try:
+            return Preprocessing.from_json(info.intensities)
+        except InputError as error:
+            raise InputError(f"{folder}: {error}") from error
     if intensity is None or not spacing:
         raise InputError(
             f"{folder} does not record how its images were prepared; give --intensity "

@@ -1,6 +1,7 @@
 """Intensities as a network takes them: which rule, and the rule applied."""
 
 import dataclasses
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, get_args
@@ -51,7 +52,7 @@ class Intensity:
             kind = record["kind"]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"intensities {record!r} are not a kind and a window.") from error
-        if kind not in get_args(Kind) or not low < high:
+        if kind not in get_args(Kind) or not -math.inf < low < high < math.inf:
             raise InputError(
                 f"intensities {record!r}: the kind is one of {', '.join(get_args(Kind))}, the "
                 "window goes upwards."

@@ -1,6 +1,7 @@
 """What is done to a volume before a network sees it, as a value that is kept with the weights."""
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -129,6 +130,6 @@ def prepare_case(
 
 def _three(values: Sequence[Any], kind: type) -> tuple[Any, Any, Any]:
     i, j, k = (kind(value) for value in values)
-    if not min(i, j, k) > 0:
+    if not all(0 < value < math.inf for value in (i, j, k)):
         raise ValueError(values)
     return i, j, k

@@ -1,6 +1,7 @@
 """The chain against the goldens, step by step; on real images; its record."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -121,6 +122,8 @@ def test_record_survives_json():
         {"kind": "pet"},
         {"kind": "ct", "window": [3]},
         {"kind": "ct", "window": [250, -175]},
+        {"kind": "ct", "window": [-math.inf, math.inf]},
+        {"kind": "ct", "spacing": [1, 1, math.inf]},
         {"kind": "ct", "spacing": 1.5},
         {"kind": "ct", "spacing": [1, 1, 0]},
         {"kind": "ct", "spacing": ["a", 1, 1]},
