@@ -104,7 +104,7 @@ def command(
     info = load_info(folder.expanduser())
     plan = _preprocessing(folder, info, intensity, spacing)
     channels = info.config.in_channels
-    cases = find_cases(source, channels, split)
+    cases = find_cases(source, channels, split, out_dir)
     headers = check_cases(cases, channels)
     keep_programs()
     model = load_model(folder.expanduser(), image_size=options["grid_size"])

@@ -100,6 +100,8 @@ def read_header(path: Path, channels: int | None = None) -> Header:
         shape = squeezed(tuple(int(size) for size in header.get_data_shape()))
         affine = np.asarray(header.get_best_affine(), np.float64)
         axis = channel_axis(shape, channels)
+        if min(shape) < 1:
+            raise InputError(f"has no voxels (shape {shape}).")
         geometry.check_affine(affine)
     except FileNotFoundError as error:
         raise InputError(f"{path} is missing.") from error

@@ -1,6 +1,7 @@
 """Which images are to be predicted, and what each is called."""
 
 import collections
+import os
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,9 +17,13 @@ Split = Literal["training", "validation", "test", "all"]
 _CHANNEL = re.compile(r"(.+)_(\d{4})")  # nnU-Net's names: one file for each channel
 _LISTS = ("data/data.json", "data.json", "dataset.json")
 _WORKERS = 8
+_LONGEST = 220  # bytes; systems take 255, with the ending and the mark of a temporary file
+_FARTHEST = 32767  # voxels along an axis that NIfTI-1 can tell of
 
 
-def find_cases(path: Path, channels: int, split: Split | None = None) -> list[Case]:
+def find_cases(
+    path: Path, channels: int, split: Split | None = None, out_dir: Path | None = None
+) -> list[Case]:
     """The cases in a file, a folder or a data list.
 
     Where all files are named NAME_0000, NAME_0001, … and there are as many of a NAME as the network
@@ -29,6 +34,7 @@ def find_cases(path: Path, channels: int, split: Split | None = None) -> list[Ca
       channels: of the network.
       split: of a data list; its validation cases where not given, else its test cases, else those
         for training.
+      out_dir: gets the predictions; where it lies in the folder, its files are no images.
 
     Raises:
       InputError: there is nothing to predict, or two cases have one name.
@@ -43,8 +49,7 @@ def find_cases(path: Path, channels: int, split: Split | None = None) -> list[Ca
     elif path.is_file():
         cases = _of_files(_with_channels(path, channels), channels)
     else:
-        files = sorted(file for file in path.rglob("*") if file.name.endswith(ENDINGS))
-        cases = _of_files([file for file in files if file.name[0] != "."], channels)
+        cases = _of_files(_images_in(path, out_dir), channels)
         if not cases:
             raise InputError(f"{path} holds no images ({', '.join(ENDINGS)}).")
     _refuse_bad_names(cases)
@@ -67,6 +72,20 @@ def check_cases(cases: Sequence[Case], channels: int) -> list[Header]:
     return [look for look in found if isinstance(look, Header)]
 
 
+def _images_in(folder: Path, out_dir: Path | None) -> list[Path]:
+    files = [file for file in sorted(folder.rglob("*")) if file.name.endswith(ENDINGS)]
+    files = [file for file in files if file.name[0] != "."]
+    own = None if out_dir is None else _real(out_dir)
+    if own is None or _real(folder) not in own.parents:
+        return files
+    return [file for file in files if not _real(file.parent).is_relative_to(own)]
+
+
+def _real(path: Path) -> Path:
+    """Without links; unlike ``resolve`` it leaves a circle of them to whoever opens it."""
+    return Path(os.path.realpath(path))
+
+
 def _of_list(datalist: DataList, split: Split | None) -> list[Case]:
     parts: dict[str, tuple[Case, ...]] = {
         "validation": datalist.validation,
@@ -76,7 +95,7 @@ def _of_list(datalist: DataList, split: Split | None) -> list[Case]:
     parts["all"] = tuple(case for part in parts.values() for case in part)
     name: str = split or next((name for name, cases in parts.items() if cases), "all")
     if not parts[name]:
-        raise InputError(f"{datalist.path} lists no {name} cases.")
+        raise InputError(f"{datalist.path} lists no {'' if name == 'all' else f'{name} '}cases.")
     return list(parts[name])
 
 
@@ -104,15 +123,24 @@ def _with_channels(file: Path, channels: int) -> list[Path]:
 
 def _refuse_bad_names(cases: Sequence[Case]) -> None:
     for case in cases:
-        if Path(case.id).name != case.id or case.id.startswith("."):
+        if not _can_name(case.id):
             raise InputError(f"the case {case.id!r} cannot name a file; give it another id.")
     name, count = collections.Counter(case.id for case in cases).most_common(1)[0]
     if count > 1:
         one, other = [case.images[0] for case in cases if case.id == name][:2]
         raise InputError(
             f"{one} and {other} are both called {name}, so one prediction would replace the other; "
-            "predict them one folder at a time."
+            "predict them one folder, or one split, at a time."
         )
+
+
+def _can_name(name: str) -> bool:
+    try:
+        size = len(name.encode(errors="surrogateescape"))  # as names of files are read
+    except UnicodeEncodeError:
+        return False
+    plain = Path(name).name == name and not name.startswith(".") and "\0" not in name
+    return plain and 0 < size <= _LONGEST
 
 
 def _look(case: Case, channels: int) -> Header | str:
@@ -129,4 +157,9 @@ def _look(case: Case, channels: int) -> Header | str:
     for path, header in zip(case.images, headers, strict=True):
         if header.shape != headers[0].shape:
             return f"{path} has another shape than {case.images[0]}; channels need one grid."
+    if (longest := max(headers[0].shape)) > _FARTHEST:
+        return (
+            f"{case.images[0]} has {longest} voxels along an axis, and a label file can have "
+            f"{_FARTHEST}; cut it."
+        )
     return headers[0]

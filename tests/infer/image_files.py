@@ -58,7 +58,8 @@ def volume(shape=(14, 11, 9), seed=0):
     return values
 
 
-def write(path, voxels, affine=AFFINES["ras"]):
+def write(path, voxels, affine=AFFINES["ras"], nifti2=False):
     path.parent.mkdir(parents=True, exist_ok=True)
-    nibabel.save(nibabel.Nifti1Image(np.asarray(voxels, np.float32), affine), path)
+    kind = nibabel.Nifti2Image if nifti2 else nibabel.Nifti1Image
+    nibabel.save(kind(np.asarray(voxels, np.float32), affine), path)
     return path

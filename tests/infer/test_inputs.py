@@ -68,6 +68,19 @@ def test_splits_of_a_data_list(tmp_path, split, cases):
             assert list(found(tmp_path)) == left
         with pytest.raises(InputError, match="lists no test cases"):
             found(tmp_path, 1, "test")
+        (tmp_path / "data.json").write_text(json.dumps({"training": []}))
+        with pytest.raises(InputError, match="lists no cases"):
+            found(tmp_path)
+
+
+@pytest.mark.parametrize("size", [-5, 0])
+def test_a_header_without_voxels_is_refused(tmp_path, size):
+    path = write(tmp_path / "a.nii", volume((4, 4, 4)))
+    raw = bytearray(path.read_bytes())
+    raw[42:44] = size.to_bytes(2, "little", signed=True)
+    path.write_bytes(raw)
+    with pytest.raises(InputError, match=r"a.nii has no voxels"):
+        check_cases(find_cases(path, 1), 1)
 
 
 @pytest.mark.parametrize(
@@ -85,9 +98,17 @@ def test_nothing_to_predict_is_refused(tmp_path, names, path, split, message):
         found(tmp_path / path, 1, split)
 
 
-@pytest.mark.parametrize("name", ["../a", "a/b", ".a"])
-def test_names_that_leave_the_folder_are_refused(tmp_path, name):
-    record = {"training": [{"image": "t.nii.gz", "id": name}]}
+def test_predictions_in_the_folder_are_no_images(tmp_path):
+    files(tmp_path, "a.nii.gz", "out/a.nii.gz", "out/probabilities/a.nii.gz", "outer/b.nii.gz")
+    cases = find_cases(tmp_path, 1, out_dir=tmp_path / "out")
+    assert [case.id for case in cases] == ["a", "b"]
+    (case,) = find_cases(tmp_path / "out/probabilities", 1, out_dir=tmp_path / "out")
+    assert case.images == (tmp_path / "out/probabilities/a.nii.gz",)
+
+
+@pytest.mark.parametrize("name", ["../a", "a/b", ".a", "a\0", "\ud800", "x" * 240, None])
+def test_names_that_are_none_of_a_file_in_the_folder_are_refused(tmp_path, name):
+    record = {"training": [{"image": ".nii.gz", "id": name}]}
     (tmp_path / "data.json").write_text(json.dumps(record))
     with pytest.raises(InputError, match="cannot name a file"):
         found(tmp_path)
@@ -102,6 +123,9 @@ def test_headers_are_looked_at_before_anything_else(tmp_path):
         check_cases(cases, 1)
     with pytest.raises(InputError, match=r"d.nii.gz has 2 channel\(s\), the model takes 1"):
         check_cases(cases[3:], 1)
+    write(tmp_path / "long.nii.gz", np.zeros((40000, 1, 1)), nifti2=True)
+    with pytest.raises(InputError, match=r"long.nii.gz has 40000 voxels along an axis"):
+        check_cases(find_cases(tmp_path / "long.nii.gz", 1), 1)
     (header,) = check_cases(cases[3:], 2)
     assert header.shape == (4, 5, 6)
     write(tmp_path / "e_0000.nii.gz", np.zeros((4, 5, 6)))
