@@ -5,15 +5,18 @@ which settings and from which image it was made; so a run that was stopped goes 
 and never takes over what something else has made.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
+import os
 import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from fdif_jax.data.datalist import Case
@@ -95,36 +98,61 @@ def predict_cases(predictor: Predictor, job: Job, progress: Progress | None = No
       EnvironmentFault: the disk is full or the folder not writable. What was written stays.
     """
     _refuse_inputs(job)
+    rest = [at for at in enumerate(job.cases) if job.overwrite or not _is_done(job, at[1])]
+    estimates = [_estimate(predictor, case, job.headers[i]) for i, case in rest]
     try:
         job.out_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EnvironmentFault(
             f"{job.out_dir} cannot be made a folder ({error.strerror}); choose another --out_dir."
         ) from error
-    rest = [at for at in enumerate(job.cases) if job.overwrite or not _is_done(job, at[1])]
-    estimates = [predictor.count(job.headers[i].shape, job.headers[i].affine) for i, _ in rest]
     done, ahead = 0, sum(estimates)
     cases = [case for _, case in rest]
-    for written, (case, prepared) in enumerate(_prepared(predictor, job, cases)):
-        ahead -= estimates[written]
-        try:
-            _write(predictor, job, case, prepared, _shifted(progress, done, ahead))
-        except OSError as error:
-            raise EnvironmentFault(
-                f"{job.label_file(case)} cannot be written ({error.strerror or error}); {written} "
-                f"of {len(rest)} are; run the command again once there is room, to go on."
-            ) from error
-        done += window_count(prepared.image.shape[:3], predictor.windows)
+    with _enough_memory():
+        for written, (case, prepared) in enumerate(_prepared(predictor, job, cases)):
+            ahead -= estimates[written]
+            try:
+                _write(predictor, job, case, prepared, _shifted(progress, done, ahead))
+            except OSError as error:
+                raise EnvironmentFault(
+                    f"{job.label_file(case)} cannot be written ({error.strerror or error}); "
+                    f"{written} of {len(rest)} are; run the command again once there is room, to "
+                    "go on."
+                ) from error
+            done += window_count(prepared.image.shape[:3], predictor.windows)
     return Report(len(rest), len(job.cases) - len(rest))
 
 
 def _refuse_inputs(job: Job) -> None:
-    images = {path.resolve() for case in job.cases for path in case.images}
+    """Refuses to replace or delete an image that is to be predicted, and folders in the way."""
+    images = {os.path.realpath(path) for case in job.cases for path in case.images}
     for case in job.cases:
-        if job.label_file(case).resolve() in images:
-            raise InputError(
-                f"{job.label_file(case)} is an image to predict; choose another --out_dir."
-            )
+        for path in (job.label_file(case), job.probability_file(case)):
+            if os.path.realpath(path) in images:
+                raise InputError(f"{path} is an image to predict; choose another --out_dir.")
+            if path.is_dir():
+                raise InputError(f"{path} is a folder; choose another --out_dir.")
+
+
+def _estimate(predictor: Predictor, case: Case, header: Header) -> int:
+    """How many windows a case takes, by its header."""
+    try:
+        return predictor.count(header.shape, header.affine)
+    except InputError as error:
+        raise InputError(f"{case.images[0]} {error}") from error
+
+
+@contextlib.contextmanager
+def _enough_memory() -> Iterator[None]:
+    try:
+        yield
+    except (MemoryError, jax.errors.JaxRuntimeError) as error:
+        if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise EnvironmentFault(
+            "there is not enough memory; lower --batch, leave --probabilities out, or cut the "
+            "images: the label files that are written are good."
+        ) from error
 
 
 def _is_done(job: Job, case: Case) -> bool:
@@ -138,7 +166,7 @@ def _is_done(job: Job, case: Case) -> bool:
             f"{path} is there, but not of this model, these settings and this image ({reason}); "
             "pass --overwrite, or choose another --out_dir."
         )
-    return not job.probabilities or job.probability_file(case).exists()
+    return not job.probabilities or nifti.ends_as_it_says(job.probability_file(case))
 
 
 def _stamp(job: Job, case: Case) -> nifti.Stamp:

@@ -9,6 +9,8 @@ file, and a label that was edited by hand is noticed even where the editor kept 
 import dataclasses
 import functools
 import gzip
+import math
+import os
 import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -144,6 +146,19 @@ def load_header(path: Path) -> Any:
     if raw[:4] in _NIFTI_2:
         return nibabel.Nifti2Header(raw)
     return nibabel.Nifti1Header(raw[:348])
+
+
+def ends_as_it_says(path: Path) -> bool:
+    """Whether a gzipped file is there and as long as its header says, by the length at its end."""
+    try:
+        header = load_header(path)
+        with path.open("rb") as file:
+            file.seek(-4, os.SEEK_END)
+            length = int.from_bytes(file.read(), "little")
+    except UNREADABLE:
+        return False
+    voxels = math.prod(header.get_data_shape()) * header.get_data_dtype().itemsize
+    return length == (_HEADER_BYTES + voxels) % 2**32
 
 
 def flaw(data: bytes, stamp: Stamp) -> str | None:

@@ -1,5 +1,6 @@
 """Many images: which are done, what is refused, what a run that stopped leaves behind."""
 
+import dataclasses
 import errno
 
 import nibabel
@@ -112,6 +113,12 @@ def test_probabilities_are_written_before_the_labels_and_leave_with_them(images,
         values = np.asarray(file.dataobj)
         assert values.shape == (*volume().shape, 2)
         np.testing.assert_array_equal(values[..., 1] > 0.5, volume(seed=i) > 0.5)
+    whole = contents(out_dir / "probabilities")
+    cut = out_dir / "probabilities/b.nii.gz"
+    for damaged in (whole[cut.name][:-1], whole[cut.name][:100], b""):
+        cut.write_bytes(damaged)
+        assert predict_cases(predictor(), job(images, out_dir, probabilities=True)) == Report(1, 2)
+        assert contents(out_dir / "probabilities") == whole
     predict_cases(predictor(), job(images, out_dir, overwrite=True))
     assert contents(out_dir / "probabilities") == {}
 
@@ -135,6 +142,40 @@ def test_images_are_never_replaced(images):
     with pytest.raises(InputError, match="is an image to predict"):
         predict_cases(predictor(), job(images, images, overwrite=True))
     assert contents(images) == before
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_images_where_probabilities_go_are_left_alone(images, tmp_path, overwrite):
+    before = contents(images)
+    images.rename(tmp_path / "probabilities")
+    with pytest.raises(InputError, match=r"probabilities/a.nii.gz is an image to predict"):
+        predict_cases(predictor(), job(tmp_path / "probabilities", tmp_path, overwrite=overwrite))
+    assert contents(tmp_path / "probabilities") == before
+
+
+@pytest.mark.parametrize("name", ["a.nii.gz", "probabilities/a.nii.gz"])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_in_a_file_s_place_is_refused(images, tmp_path, name, overwrite):
+    (tmp_path / "out" / name).mkdir(parents=True)
+    with pytest.raises(InputError, match=f"{name} is a folder; choose another --out_dir"):
+        predict_cases(predictor(), job(images, tmp_path / "out", overwrite=overwrite))
+
+
+def test_a_header_that_asks_for_too_much_is_named_and_leaves_no_folder(images, tmp_path):
+    changed = job(images, tmp_path / "out")
+    headers = [header._replace(shape=(30000, 30000, 30000)) for header in changed.headers]
+    changed = dataclasses.replace(changed, headers=headers)
+    with pytest.raises(InputError, match=r"images/a.nii.gz has 30000 x 30000 x 30000 voxels"):
+        predict_cases(predictor(), changed)
+    assert not (tmp_path / "out").exists()
+
+
+def test_too_little_memory_ends_in_one_sentence(images, tmp_path):
+    def full(x):
+        raise MemoryError
+
+    with pytest.raises(EnvironmentFault, match="not enough memory; lower --batch"):
+        predict_cases(predictor(apply=full), job(images, tmp_path / "out"))
 
 
 def test_voxels_that_are_no_numbers_stop_the_run(images, tmp_path):
