@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from fdif_jax.data.images import read_label
+from fdif_jax.data.images import counted, read_label
 from fdif_jax.data.survey import displacement, read_header
 from fdif_jax.errors import InputError
 from fdif_jax.infer.pairing import Names, Pair
@@ -105,6 +105,12 @@ def _scores(pair: Pair, names: Names, settings: Settings) -> Iterator[Score]:
     count = reference.shape[-1]
     tasks = list(names) or [""]
     if len(tasks) != count:
+        if any(names.values()):
+            raise InputError(
+                f"{pair.prediction} has labels of {counted(count, 'task')}, and names are given "
+                f"for those of {counted(len(tasks), 'task')}; leave out --names, or give the data "
+                "list of these labels."
+            )
         tasks = [f"task {i}" for i in range(count)]
     for i, task in enumerate(tasks):
         volumes = prediction[..., i], reference[..., i]

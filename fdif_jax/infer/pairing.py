@@ -48,7 +48,8 @@ def pair_files(prediction: Path, reference: Path) -> Pairing:
 
     Two files are one case, whatever their names. In folders, files belong together by name,
     folders and endings aside. In a data list, a case is found by its id or by the name of its
-    image or label; where a prediction is of a validation case, all of them are expected.
+    image or label, if that is of no other; where a prediction is of a validation case, all of
+    them are expected.
 
     Args:
       prediction: a label file, or a folder of them.
@@ -76,23 +77,31 @@ def pair_files(prediction: Path, reference: Path) -> Pairing:
 
 
 def _with_list(predictions: Mapping[str, Path], datalist: DataList) -> Pairing:
-    labelled = [case for case in (*datalist.validation, *datalist.training) if case.label]
-    keys: dict[str, Case] = {}
-    for name in ("id", "image", "label"):  # an id beats a file name
+    cases = dict.fromkeys((*datalist.validation, *datalist.training))
+    labelled = [case for case in cases if case.label]
+    keys: dict[str, list[Case]] = {}
+    for name in ("id", "image", "label"):
+        called: dict[str, list[Case]] = {}
         for case in labelled:
-            keys.setdefault(_key(case, name), case)
+            called.setdefault(_key(case, name), []).append(case)
+        keys = called | keys  # an id beats a file name
     _refuse_unmatched(predictions, keys, datalist.path)
-    found: dict[str, Path] = {}
+    found: dict[Case, Path] = {}
     for key, path in predictions.items():
-        case = keys[key]
-        if case.id in found:
-            raise InputError(f"{found[case.id]} and {path} are both of the case {case.id}.")
-        found[case.id] = path
+        case, *others = keys[key]
+        if others:
+            raise InputError(
+                f"{path} may be of {case.label[0]} or of {others[0].label[0]}; name it by its "
+                f"case's id, and let no two cases in {datalist.path} have one."
+            )
+        if case in found:
+            raise InputError(f"{found[case]} and {path} are both of the case {case.id}.")
+        found[case] = path
     expected = [case for case in datalist.validation if case.label]
-    if not any(case.id in found for case in expected):
+    if not any(case in found for case in expected):
         expected = []
-    pairs = [Pair(c.id, found[c.id], c.label) for c in labelled if c.id in found]
-    missing = tuple(case.id for case in expected if case.id not in found)
+    pairs = [Pair(case.id, found[case], case.label) for case in labelled if case in found]
+    missing = tuple(case.id for case in expected if case not in found)
     names = datalist.tasks or {"": datalist.labels}
     return Pairing(tuple(pairs), missing, names)
 

@@ -211,6 +211,41 @@ def test_two_predictions_of_one_case_are_refused(folders):
         pair_files(folders / "predicted", folders / "data.json")
 
 
+def test_names_of_one_task_are_not_taken_for_several(tmp_path):
+    labels = np.stack([boxes(_1=ONE)] * 2, -1)
+    with pytest.raises(InputError, match=r"labels of 2 tasks, and names are given .* of 1 task"):
+        score(tmp_path, labels, labels, {"": {1: "organ"}})
+
+
+@pytest.mark.parametrize("by", ["id", "image", "label"])
+@pytest.mark.parametrize("splits", [("validation",), ("validation", "training")])
+def test_a_name_of_two_cases_is_refused(folders, by, splits):
+    entries = [
+        {
+            "id": f"case_{i}",
+            "image": f"{i}/image_of_{i}.nii.gz",
+            "label": f"{i}/label_of_{i}.nii.gz",
+        }
+        | {by: "a" if by == "id" else f"{i}/a.nii.gz"}
+        for i in range(2)
+    ]
+    record = {splits[0]: entries[:1]}
+    record[splits[-1]] = [*record.get(splits[-1], []), *entries[1:]]
+    (folders / "data.json").write_text(json.dumps(record))
+    if by == "id" and len(splits) == 1:
+        pytest.skip("a list gives them long ids")
+    with pytest.raises(InputError, match=r"a.nii may be of .*0/.* or of .*1/"):
+        pair_files(folders / "predicted/a.nii", folders / "data.json")
+
+
+def test_a_case_that_trains_and_validates_is_one(folders):
+    datalist(folders, by="id")
+    record = json.loads((folders / "data.json").read_text())
+    record["training"] += record["validation"]
+    (folders / "data.json").write_text(json.dumps(record))
+    assert len(pair_files(folders / "predicted", folders / "data.json").pairs) == 2
+
+
 def test_tables_hold_every_row(tmp_path):
     rows = score(tmp_path, boxes(_1=ONE), boxes(_1=ONE), {"": {1: "organ", 2: "gland"}})
     read = list(csv.DictReader(report.to_csv(rows).splitlines()))
