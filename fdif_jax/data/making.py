@@ -15,12 +15,13 @@ def of_datalist(folder: Path) -> tuple[Found, tuple[str, ...], tuple[str, ...]]:
     """The cases, modality and class names of an nnU-Net raw data set, or of a Decathlon list.
 
     Raises:
-      InputError: it is neither, or has several tasks.
+      InputError: it is neither, has several tasks, or two cases of one name.
     """
     declared = read_datalist(folder)
     if declared.tasks:
         raise InputError(f"{declared.path} has several tasks; fdif train reads it as it is.")
     cases = (*declared.training, *declared.validation)
+    _refuse_one_name(cases, declared.path)
     held_out = frozenset(case.id for case in declared.validation)
     found = Found(
         tuple(case for case in cases if case.label),
@@ -31,6 +32,17 @@ def of_datalist(folder: Path) -> tuple[Found, tuple[str, ...], tuple[str, ...]]:
     highest = max(declared.labels, default=0)
     classes = (declared.labels.get(i, f"label {i}") for i in range(1, highest + 1))
     return found, declared.modality, tuple(classes)
+
+
+def _refuse_one_name(cases: Sequence[Case], path: Path) -> None:
+    first: dict[str, Case] = {}
+    for case in cases:
+        other = first.setdefault(case.id, case)
+        if other is not case:
+            raise InputError(
+                f"{other.images[0]} and {case.images[0]} are both called {case.id}; give each case "
+                f"in {path} an id of its own."
+            )
 
 
 def split(
@@ -47,6 +59,8 @@ def split(
     Raises:
       InputError: a name is of no case, or nothing is left to train on.
     """
+    if not 0 <= fraction < 1:
+        raise InputError(f"validation is {fraction}; allowed: 0 to below 1.")
     pairs = list(zip((case.id for case in found.cases), found.groups, strict=True))
     if named:
         known = {name for pair in pairs for name in pair}

@@ -14,6 +14,7 @@ from fdif_jax.errors import InputError
 from fdif_jax.io import atomic, nifti
 
 _PAIR = re.compile(r"(\d+):(\d+)")
+_HIGHEST = 2**31 - 1  # ids are looked up in a table
 
 
 def parse(words: Sequence[str]) -> dict[int, int]:
@@ -30,9 +31,9 @@ def parse(words: Sequence[str]) -> dict[int, int]:
         old, new = int(match[1]), int(match[2])
         if table.setdefault(old, new) != new:
             raise InputError(f"id {old} is to become {table[old]} and {new}.")
-    missing = set(range(1, max(table.values(), default=0) + 1)) - set(table.values())
-    if missing:
-        raise InputError(f"no id becomes {min(missing)}; new ids are 1, 2, … without a gap.")
+    for wanted, new in enumerate(sorted({0, *table.values()})):
+        if new != wanted:
+            raise InputError(f"no id becomes {wanted}; new ids are 1, 2, … without a gap.")
     return table
 
 
@@ -73,8 +74,13 @@ def write_remapped(path: Path, out: Path, table: Mapping[int, int]) -> None:
       OSError: ``out`` cannot be written.
     """
     label = read_label([path], read_header(path).shape)
-    lookup = np.zeros(max(*table, int(label.max())) + 1, np.min_scalar_type(max(table.values())))
-    lookup[list(table)] = list(table.values())
+    highest = int(label.max())
+    if highest > _HIGHEST:
+        raise InputError(f"{path} holds the label {highest}; allowed: 0 to {_HIGHEST}.")
+    lookup = np.zeros(highest + 1, np.min_scalar_type(max(table.values())))
+    for old, new in table.items():
+        if old <= highest:
+            lookup[old] = new
     image = nibabel.Nifti1Image(lookup[label], nifti.load(path).affine)
     image.header.set_xyzt_units("mm")
     atomic.write(out, gzip.compress(image.to_bytes(), compresslevel=1, mtime=0))

@@ -234,6 +234,42 @@ def test_labels_are_remapped(run, tmp_path):
     refused(run("pairs", tmp_path, *PAIRS, *options[:-2], "--out", tmp_path / "117.json"), "exists")
 
 
+def test_a_new_id_of_a_label_that_no_file_holds_costs_nothing(run, tmp_path):
+    save(tmp_path / "i/c.nii.gz", np.zeros((4, 5, 6), np.int16))
+    save(tmp_path / "l/c_seg.nii.gz", np.ones((4, 5, 6), np.uint8))
+    words = (*PAIRS, "--validation", 0, "--remap_labels", "1:1", "99999999999999:2")
+    found, _ = made(run, "pairs", tmp_path, *words, out=tmp_path / "dataset.json")
+    assert read_label(found.training[0].label, (4, 5, 6)).min() == 1
+
+
+def test_labels_are_never_read_and_written_in_one_place(run, tmp_path):
+    for folder in ("i", "dataset_labels"):
+        save(tmp_path / f"{folder}/c.nii.gz", np.full((4, 5, 6), 5, np.uint8))
+    before = (tmp_path / "dataset_labels/c.nii.gz").read_bytes()
+    patterns = ("--images", "i/*.nii.gz", "--labels", "dataset_labels/*.nii.gz")
+    words = (*patterns, "--remap_labels", "5:1", "--validation", 0, "--overwrite")
+    refused(run("pairs", tmp_path, *words), "dataset_labels/c.nii.gz", "give another --out")
+    assert (tmp_path / "dataset_labels/c.nii.gz").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("ids", "part"),
+    [(("a", "a"), "are both called a"), (("../a", "b"), "labels with new ids cannot be written")],
+)
+def test_names_that_would_mix_up_cases_are_refused(run, tmp_path, ids, part):
+    entries = [{"image": f"{i}.nii.gz", "label": f"{i}.nii.gz", "id": ids[i]} for i in range(2)]
+    for i in range(2):
+        save(tmp_path / f"{i}.nii.gz", np.full((4, 5, 6), i, np.uint8))
+    record = {"training": entries[:1], "validation": entries[1:]}
+    (tmp_path / "dataset.json").write_text(json.dumps(record))
+    refused(run("nnunet", tmp_path, "--remap_labels", "1:1"), part)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "0.nii.gz",
+        "1.nii.gz",
+        "dataset.json",
+    ]
+
+
 def test_nothing_is_replaced_unasked(run, tmp_path):
     pairs(tmp_path)
     out = tmp_path / "dataset.json"
@@ -264,6 +300,8 @@ def test_nothing_is_replaced_unasked(run, tmp_path):
     (("pairs", "{}", *PAIRS, "--remap_labels", "5"), "'5' is no pair of ids"),
     (("pairs", "{}", *PAIRS, "--remap_labels", "5:1", "7:3"), "no id becomes 2"),
     (("pairs", "{}", *PAIRS, "--remap_labels", "5:1", "5:2"), "id 5 is to become 1 and 2"),
+    (("pairs", "{}", *PAIRS, "--remap_labels", "5:99999999999999"), "no id becomes 1"),
+    (("pairs", "{}", *PAIRS, "--validation", "nan"), "validation is nan"),
     (("pairs", "{}", *PAIRS, "--remap_labels", "compact"), "c00_seg.nii.gz is cut off or empty"),
     (("pairs", "{}", *PAIRS, "--out", "{}/i/c00.nii.gz/list.json"), "cannot be written"),
 ])  # fmt: skip
