@@ -105,6 +105,7 @@ def test_figures_of_prediction_belong_together(prediction):
         ("", "give either --model or --model_name"),
         ("--model a --model_name vnet", "give either --model or --model_name"),
         ("--model nowhere", "not a model folder"),
+        ("--model nowhere --grid_size 16 16 16", "not a model folder"),
         ("--model_name wnet", "unknown network 'wnet'"),
         ("--model_name vnet --grid_size 20 20 20", "multiples of 16"),
         ("--model_name vnet --out_channel 0", "out_channels must be at least 1"),
@@ -119,6 +120,7 @@ def test_what_cannot_predict_is_refused_before_it_is_measured(args, part):
     assert result.exit_code == 2
     assert result.output.startswith("Error: ")
     assert part in result.output
+    assert "measuring process" not in result.output
 
 
 def test_a_process_that_fails_is_one_sentence(tmp_path, monkeypatch):

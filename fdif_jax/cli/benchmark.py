@@ -140,6 +140,7 @@ def predict(
     from fdif_jax.benchmark import predicting
     from fdif_jax.infer.predictor import check_devices
     from fdif_jax.infer.sliding_window import Windows
+    from fdif_jax.model_io import load_model
 
     if (folder is None) == (model_name is None):
         raise InputError("give either --model or --model_name.")
@@ -152,6 +153,8 @@ def predict(
     check_devices(options["devices"])
     if folder is None:
         _check_network(model_name, patch, options["out_channel"])
+    else:
+        load_model(folder, image_size=patch).check_size(patch)
     task = predicting.PredictTask(
         str(folder or model_name),
         folder is not None,
@@ -168,11 +171,11 @@ def predict(
 
 def _patch(folder: Path | None) -> tuple[int, int, int]:
     """The patch of a model folder, or the usual one."""
-    from fdif_jax.model_io import check_folder
+    from fdif_jax.model_io import load_info
 
     if folder is None:
         return 96, 96, 96
-    patch = check_folder(folder).patch
+    patch = load_info(folder).patch
     if patch is None:
         raise InputError(f"{folder} does not say its patch; give --grid_size D H W.")
     return patch
