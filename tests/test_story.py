@@ -10,6 +10,27 @@ ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("FDIF_DATA_DIR", ROOT.parent / "shared/data"))
 
 
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        ("--out", "--out has no value"),
+        ("--seeds --train 5", "--seeds has no value"),
+        ("--train many", "'many' is no number"),
+        ("--seeds 0 one", "'one' is no number"),
+        ("--epochs 5", "unknown option '--epochs'"),
+        ("--seeds 0 1 --train 5", "/nowhere/hippocampus/dataset.json is not there"),
+    ],
+)
+def test_mistakes_end_in_one_sentence(words, part):
+    script, env = str(ROOT / "scripts/story"), os.environ | {"FDIF_DATA_DIR": "/nowhere"}
+    found = subprocess.run(
+        [script, *words.split()], env=env, capture_output=True, text=True, check=False
+    )
+    assert (found.returncode, found.stdout) == (2, "")
+    assert found.stderr.count("\n") == 1
+    assert part in found.stderr
+
+
 @pytest.mark.slow
 def test_the_whole_way(tmp_path):
     if not (DATA / "hippocampus").is_dir():
