@@ -1,6 +1,7 @@
 """The command line: `fdif COMMAND …`. One module per command, loaded when it is asked for."""
 
 import contextlib
+import errno
 import importlib
 import logging
 import signal
@@ -89,6 +90,10 @@ def one_sentence() -> Iterator[None]:
         raise Fault(error.format_message()) from error
     except FdifError as error:
         raise Fault(str(error)) from error
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise Fault(f"{error.filename!r} is too long for a file's name; shorten it.") from error
     except KeyboardInterrupt as stop:
         raise Stopped(str(stop) or "interrupted.") from stop
 

@@ -1,15 +1,18 @@
 """`fdif predict`: label files from a model folder and images."""
 
+import math
 import time
 from pathlib import Path
 from typing import Any, Literal
 
 import click
 
+from fdif_jax.cli import limits
 from fdif_jax.cli.options import Several, SeveralCommand, spacing_from
 from fdif_jax.cli.progress import Bar
 from fdif_jax.errors import InputError
 
+_FLOAT32 = 4  # bytes
 _RULES = ("ct", "zscore", "percentile", "none")
 
 
@@ -134,6 +137,8 @@ def _predictor(folder: Path, model: Any, info: Any, plan: Any, options: dict[str
         raise InputError(f"{folder} does not say its patch; give --grid_size D H W.")
     batch = default_batch() if options["batch"] is None else options["batch"]
     windows = Windows(patch, options["overlap"], options["blending"], batch, options["mirror"])
+    needed = batch * math.prod(patch) * model.config.in_channels * _FLOAT32
+    limits.refuse_too_large((batch, *patch), needed, "lower --batch or --grid_size.")
     return make_predictor(model, plan, windows, options["devices"])
 
 

@@ -28,6 +28,9 @@ def models(tmp_path_factory):
     plan = Preprocessing(Intensity("zscore"), spacing=(1.5, 1.5, 2.0))
     save_model(folder / "trained", network, ModelInfo(network.config, PATCH, plan.to_json()))
     save_model(folder / "imported", network)
+    (folder / "run").mkdir()
+    (folder / "run/config.json").write_text("{}")
+    (folder / "run/model_best").symlink_to(folder / "trained")
     return folder
 
 
@@ -68,6 +71,7 @@ def test_an_image_gets_labels_on_its_grid(fdif, tmp_path, models, image):
     ("model", "args", "part"),
     [
         ("nowhere", "", "not a model folder"),
+        ("run", "", "run is the folder of a run; give"),
         ("imported", "", "give --intensity ct|zscore|percentile|none and --spacing MM MM MM"),
         ("imported", "--intensity zscore", "and --spacing MM MM MM"),
         ("imported", "--intensity ct --spacing native", "give --grid_size D H W"),
@@ -79,12 +83,15 @@ def test_an_image_gets_labels_on_its_grid(fdif, tmp_path, models, image):
         ("trained", "--grid_size 20 20 20", "multiples of 16"),
         ("trained", "--overlap 1", "overlap is 1.0; allowed: 0 to below 1"),
         ("trained", "--batch 0", "batch is 0"),
+        ("trained", "--batch 100000000", "a grid of 100000000x16x16x16 needs about"),
         ("trained", "--devices 64", "devices is 64; allowed: 1 to"),
         ("trained", "--input nothing", "nothing does not exist"),
         ("trained", "--input empty", "empty holds no images"),
         ("trained", "--input two.nii", "two.nii has 2 channel(s), the model takes 1"),
         ("trained", "--input broken.nii.gz", "broken.nii.gz"),
         ("trained", "--out_dir in", "in/a.nii.gz is an image to predict"),
+        ("trained", "--out_dir loop", "loop cannot be made a folder"),
+        ("trained", f"--out_dir {'a' * 300}", "is too long for a file's name"),
         ("trained", "--out_dir two.nii", "two.nii cannot be made a folder (File exists)"),
     ],
 )
@@ -92,6 +99,7 @@ def test_mistakes_end_in_one_sentence(fdif, tmp_path, models, model, args, part)
     (tmp_path / "empty").mkdir()
     nibabel.save(nibabel.Nifti1Image(np.ones((4, 5, 6, 2), np.uint8), AFFINE), "two.nii")
     (tmp_path / "broken.nii.gz").write_bytes(b"\x1f\x8bnothing")
+    (tmp_path / "loop").symlink_to("loop")
     line = f"predict --model {models / model} --input in --out_dir out --quiet {args}"
     assert_one_sentence(fdif(line), part)
     assert not (tmp_path / "out").exists()
