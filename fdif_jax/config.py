@@ -9,9 +9,11 @@ import dataclasses
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from fdif_jax.errors import InputError
+
+Config = TypeVar("Config")
 
 Layout = Literal["monai", "nnunet"]
 
@@ -77,27 +79,22 @@ class GenerateConfig:
 
     def __post_init__(self) -> None:
         """Checks every number; see the class for the ranges."""
-        _check_types(self)
+        check_types(self)
         check_grid(self.grid)
-        _at_least("num_samples", self.num_samples, 1)
-        _at_least("num_val_samples", self.num_val_samples, 0)
+        at_least("num_samples", self.num_samples, 1)
+        at_least("num_val_samples", self.num_val_samples, 0)
         for name in ("num_samples", "num_val_samples"):
-            if getattr(self, name) > MAX_SAMPLES:
-                raise InputError(
-                    f"{name} is {getattr(self, name)}; at most {MAX_SAMPLES} are allowed: write "
-                    "more than one data set, each with a seed of its own."
-                )
-        _at_least("min_objects", self.min_objects, 1)
-        _at_least("num_combined_unions", self.num_combined_unions, 0)
+            check_count(name, getattr(self, name))
+        at_least("min_objects", self.min_objects, 1)
+        at_least("num_combined_unions", self.num_combined_unions, 0)
         if self.max_objects < self.min_objects:
             raise InputError(
                 f"max_objects is {self.max_objects}, below min_objects {self.min_objects}; "
                 "give max_objects >= min_objects."
             )
         if self.num_classes is not None:
-            _at_least("num_classes", self.num_classes, 1)
-        if not self.sdf_mappers:
-            raise InputError("sdf_mappers is empty; give at least one, e.g. inverse_cube.")
+            at_least("num_classes", self.num_classes, 1)
+        check_mappers(self.sdf_mappers)
         if self.multi_task and (self.mapper_as_augmentation or self.displacement_as_augmentation):
             raise InputError(
                 "multi_task cannot be combined with mapper_as_augmentation or "
@@ -107,33 +104,40 @@ class GenerateConfig:
             raise InputError(f"layout is {self.layout!r}; allowed: monai, nnunet.")
         if not 1 <= self.dataset_id <= 999:
             raise InputError(f"dataset_id is {self.dataset_id}; allowed: 1 to 999.")
-        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}", self.dataset_name):
-            raise InputError(
-                f"dataset_name is {self.dataset_name!r}; allowed: up to 100 letters, digits, "
-                "hyphens and underscores."
-            )
+        check_dataset_name(self.dataset_name)
+
+    def counts(self, classes: int) -> dict[str, int]:
+        """Volumes of each split; here they do not depend on the number of classes."""
+        return {"training": self.num_samples, "validation": self.num_val_samples}
 
     def to_json(self) -> dict[str, Any]:
         """The configuration as plain JSON values."""
-        return json.loads(json.dumps(dataclasses.asdict(self)))
+        return plain_values(self)
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "GenerateConfig":
-        """The inverse of ``to_json``.
+        """The inverse of ``to_json``; raises InputError as ``from_plain_values`` does."""
+        return from_plain_values(cls, record)
 
-        Raises:
-          InputError: an unknown key, or a value out of range.
-        """
-        fields = {field.name for field in dataclasses.fields(cls)}
-        if unknown := sorted(set(record) - fields):
-            raise InputError(
-                f"configuration has unknown keys {', '.join(unknown)}; "
-                f"allowed: {', '.join(sorted(fields))}."
-            )
-        values: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in record.items()
-        }
-        return cls(**values)
+
+def plain_values(config: Any) -> dict[str, Any]:
+    """A frozen record as plain JSON values: tuples become lists."""
+    return json.loads(json.dumps(dataclasses.asdict(config)))
+
+
+def from_plain_values(kind: type[Config], record: Mapping[str, Any]) -> Config:
+    """The inverse of ``plain_values`` for records of class ``kind``.
+
+    Raises:
+      InputError: an unknown key, or a value out of range.
+    """
+    fields = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    if unknown := sorted(set(record) - fields):
+        raise InputError(
+            f"configuration has unknown keys {', '.join(unknown)}; "
+            f"allowed: {', '.join(sorted(fields))}."
+        )
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in record.items()})
 
 
 def check_grid(grid: tuple[int, int, int]) -> None:
@@ -145,7 +149,7 @@ def check_grid(grid: tuple[int, int, int]) -> None:
     if len(grid) != 3:
         raise InputError(f"grid has {len(grid)} sizes; give three: D H W.")
     for axis, size in zip("DHW", grid, strict=True):
-        _at_least(axis, size, MIN_GRID)
+        at_least(axis, size, MIN_GRID)
         if size > MAX_GRID:
             raise InputError(f"{axis} is {size}; allowed: {MIN_GRID} to {MAX_GRID}.")
 
@@ -160,8 +164,44 @@ def check_seed(seed: int) -> None:
         raise InputError(f"seed is {seed}; allowed: 0 to {MAX_SEED}.")
 
 
-def _check_types(config: GenerateConfig) -> None:
-    """Refuses values of another type, which would be taken for something else later."""
+def check_count(name: str, count: int) -> None:
+    """Refuses more volumes than one data set is meant for.
+
+    Raises:
+      InputError: naming ``name`` and the number.
+    """
+    if count > MAX_SAMPLES:
+        raise InputError(
+            f"{name} is {count}; at most {MAX_SAMPLES} are allowed: write more than one data set, "
+            "each with a seed of its own."
+        )
+
+
+def check_mappers(names: tuple[str, ...]) -> None:
+    """Refuses to do without a mapper; raises InputError."""
+    if not names:
+        raise InputError("sdf_mappers is empty; give at least one, e.g. inverse_cube.")
+
+
+def check_dataset_name(name: str) -> None:
+    """Refuses a name that is no plain part of a file name; raises InputError."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}", name):
+        raise InputError(
+            f"dataset_name is {name!r}; allowed: up to 100 letters, digits, hyphens and "
+            "underscores."
+        )
+
+
+def check_types(config: Any) -> None:
+    """Refuses values of another type, which would be taken for something else later.
+
+    Args:
+      config: a dataclass whose fields are whole or floating-point numbers, strings, switches, or
+        tuples of whole numbers or names.
+
+    Raises:
+      InputError: naming the field, its value and what it must be.
+    """
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         kind = field.type.__name__ if isinstance(field.type, type) else str(field.type)
@@ -173,6 +213,8 @@ def _check_types(config: GenerateConfig) -> None:
             wanted = "a tuple of names"
         elif kind == "bool":
             fits, wanted = isinstance(value, bool), "True or False"
+        elif kind == "float":
+            fits, wanted = type(value) in (int, float), "a number"
         elif kind.startswith("int"):
             fits = type(value) is int or (value is None and "None" in kind)
             wanted = "a whole number"
@@ -183,7 +225,8 @@ def _check_types(config: GenerateConfig) -> None:
             raise InputError(f"{field.name} is {value!r}; give {wanted}.")
 
 
-def _at_least(name: str, value: int, low: int) -> None:
+def at_least(name: str, value: int, low: int) -> None:
+    """Refuses a number below ``low``; raises InputError."""
     if value < low:
         raise InputError(f"{name} is {value}; allowed: {low} or more.")
 

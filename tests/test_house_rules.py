@@ -18,12 +18,13 @@ MAY_USE = {
     "calibrate": set(),
     "compilation": set(),
     "config": set(),
+    "classification": {"config"},
     "faults": set(),
     "memory": set(),
     "grid": {"config"},
     "sdf": set(),
-    "synth": {"sdf", "grid", "config"},
-    "io": {"config"},
+    "synth": {"sdf", "grid", "config", "classification"},
+    "io": {"config", "classification"},
     "data": {"io", "config"},
     "models": set(),
     "model_weights": {"models"},
@@ -34,7 +35,7 @@ MAY_USE = {
     "train": {*_NETWORKS_ON_DATA, "infer", "viz", "memory", "faults"},
 }
 # Parts in which a whole library is out of place.
-NO_JAX = {"io", "errors", "config", "calibrate", "memory", "faults"}
+NO_JAX = {"io", "errors", "config", "classification", "calibrate", "memory", "faults"}
 # numpy comes with jax: networks make their static tables with it.
 ONLY_JAX_AND = {"sdf": {"jax"}, "models": {"jax", "flax", "numpy"}}
 TOP = {"cli", "benchmark", "__init__"}
