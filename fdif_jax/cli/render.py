@@ -14,6 +14,7 @@ from fdif_jax.io import atomic, nifti
 from fdif_jax.io import scene as scenes
 from fdif_jax.io.layout import volumes
 from fdif_jax.io.scene import SceneFile
+from fdif_jax.io.stamp import Stamp
 from fdif_jax.synth.plugins import load_catalog
 
 Grid = tuple[int, int, int]
@@ -69,7 +70,7 @@ def encode(
     for kind, array in volumes(layout, scene.tasks, image, label).items():
         stamp = None
         if source is not None:
-            stamp = nifti.Stamp(source["config_hash"], source["split"], source["index"], kind)
+            stamp = Stamp(source["config_hash"], source["split"], source["index"], kind)
         name = {"image": "x"}.get(kind, kind.replace("label", "y", 1))
         files[f"{stem}_{name}.nii.gz"] = nifti.encode(array, stamp)
     return files

@@ -27,6 +27,7 @@ from fdif_jax.errors import EnvironmentFault, InputError
 from fdif_jax.infer.predictor import Predictor
 from fdif_jax.infer.sliding_window import Progress, classes_of, window_count
 from fdif_jax.io import atomic, nifti
+from fdif_jax.io.stamp import Stamp
 from fdif_jax.model_weights import weights_of
 from fdif_jax.models.registry import Network
 
@@ -169,11 +170,11 @@ def _is_done(job: Job, case: Case) -> bool:
     return not job.probabilities or nifti.ends_as_it_says(job.probability_file(case))
 
 
-def _stamp(job: Job, case: Case) -> nifti.Stamp:
+def _stamp(job: Job, case: Case) -> Stamp:
     """What a case's label file holds, by what it was made of."""
     sums = [f"{zlib.crc32(path.read_bytes()):08x}" for path in case.images]
     digest = hashlib.blake2b(" ".join([job.fingerprint, *sums]).encode(), digest_size=8)
-    return nifti.Stamp(digest.hexdigest(), "prediction", 0, "label")
+    return Stamp(digest.hexdigest(), "prediction", 0, "label")
 
 
 def _prepared(

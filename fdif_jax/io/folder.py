@@ -74,7 +74,8 @@ def owned(layout: Layout) -> Iterator[str]:
 
 def owned_by_sample(layout: Layout, ref: SampleRef) -> tuple[str, ...]:
     """The files of one sample, scene and picture included."""
-    return (*layout.files(ref), layout.scene_file(ref), layout.picture_file(ref))
+    scene = layout.scene_file(ref)
+    return (*layout.files(ref), *([scene] if scene else []), layout.picture_file(ref))
 
 
 def remove(out_dir: Path, layout: Layout) -> None:

@@ -6,13 +6,14 @@ paths are relative to out_dir, with forward slashes.
 """
 
 import dataclasses
-from collections.abc import Collection, Iterator
-from typing import Any, Protocol
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from fdif_jax.io import nifti
 from fdif_jax.io.manifest import Generation
+from fdif_jax.io.stamp import Stamp
 
 TRAINING, VALIDATION = "training", "validation"
 PER_FOLDER = 100
@@ -28,10 +29,20 @@ class SampleRef:
 
 
 class Sample(Protocol):
-    """What a recipe produces: ``image`` (D, H, W) uint8 and ``label`` as the layout needs it."""
+    """What a recipe produces: ``image`` (D, H, W) and ``label`` as the layout needs them."""
 
     image: Any
     label: Any
+
+
+class View(NamedTuple):
+    """What a picture shows of a sample."""
+
+    title: str
+    image: np.ndarray
+    """(D, H, W), 0 to 128."""
+    label: np.ndarray | None
+    """(D, H, W) or (D, H, W, tasks) ids; None where voxels have no labels."""
 
 
 class Layout(Protocol):
@@ -54,11 +65,14 @@ class Layout(Protocol):
     def flaw(self, ref: SampleRef, path: str, data: bytes) -> str | None:
         """Why ``data`` is not this sample's intact file; None where it is."""
 
-    def scene_file(self, ref: SampleRef) -> str:
-        """Where --save_scenes puts the scene."""
+    def scene_file(self, ref: SampleRef) -> str | None:
+        """Where --save_scenes puts the scene; None where the layout has no place for it."""
 
     def picture_file(self, ref: SampleRef) -> str:
         """Where --num_visualize puts the picture."""
+
+    def view(self, ref: SampleRef, contents: Sequence[bytes]) -> "View":
+        """What a picture shows of the sample with ``contents`` in ``files(ref)``."""
 
     def metadata(self) -> dict[str, bytes]:
         """The files that say that the set is whole."""
@@ -66,14 +80,13 @@ class Layout(Protocol):
 
 def number(generation: Generation, ref: SampleRef) -> int:
     """The number in the file names: validation is numbered after training."""
-    return ref.index + (generation.config.num_samples if ref.split == VALIDATION else 0)
+    return ref.index + (generation.counts[TRAINING] if ref.split == VALIDATION else 0)
 
 
 def samples(generation: Generation) -> Iterator[SampleRef]:
     """Every sample of the set, in the order of their numbers."""
-    config = generation.config
-    for split, count in ((TRAINING, config.num_samples), (VALIDATION, config.num_val_samples)):
-        for index in range(count):
+    for split in (TRAINING, VALIDATION):
+        for index in range(generation.counts[split]):
             yield SampleRef(split, index)
 
 
@@ -107,7 +120,7 @@ def encode_volumes(
     label = np.asarray(sample.label).astype(classes.dtype, copy=False)
     arrays = volumes(generation.config.layout, classes.tasks, sample.image, label)
     return {
-        paths[kind]: nifti.encode(a, _stamp(generation, ref, kind)) for kind, a in arrays.items()
+        paths[kind]: nifti.encode(a, stamp(generation, ref, kind)) for kind, a in arrays.items()
     }
 
 
@@ -116,8 +129,15 @@ def flaw_of_volume(
 ) -> str | None:
     """``Layout.flaw`` for NIfTI files, by stamp and checksum."""
     kind = next(kind for kind, own in paths.items() if own == path)
-    return nifti.flaw(data, _stamp(generation, ref, kind))
+    return nifti.flaw(data, stamp(generation, ref, kind))
 
 
-def _stamp(generation: Generation, ref: SampleRef, kind: str) -> nifti.Stamp:
-    return nifti.Stamp(generation.config_hash, ref.split, ref.index, kind)
+def view_of_volumes(path: str, contents: Sequence[bytes]) -> View:
+    """``Layout.view`` of NIfTI files, image and label first."""
+    image, label = (nifti.decode(data)[0] for data in contents[:2])
+    return View(path.rpartition("/")[2].partition(".")[0], image, label)
+
+
+def stamp(generation: Generation, ref: SampleRef, kind: str) -> Stamp:
+    """What the file of one kind of one sample says of itself."""
+    return Stamp(generation.config_hash, ref.split, ref.index, kind)

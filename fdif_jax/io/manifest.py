@@ -15,12 +15,23 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from fdif_jax import __version__
+from fdif_jax.classification import ClassificationConfig, DataSetConfig
 from fdif_jax.config import GenerateConfig
-from fdif_jax.errors import InputError
+from fdif_jax.errors import InputError, lookup
 
 FILE = "generation.json"
 FORMAT = 1  # raise it when the same configuration gives other bytes than before
-_NOT_IN_HASH = ("num_samples", "num_val_samples", "layout", "dataset_id", "dataset_name")
+_NOT_IN_HASH = (
+    *("num_samples", "num_val_samples", "layout", "dataset_id", "dataset_name"),
+    *("labels_style", "compression_level"),
+)
+
+CONFIGS: dict[str, type[DataSetConfig]] = {
+    "monai": GenerateConfig,
+    "nnunet": GenerateConfig,
+    "ssl3d": ClassificationConfig,
+}
+"""The kind of configuration by its layout."""
 
 Continuation = Literal["same", "extended"]
 
@@ -44,15 +55,20 @@ class ClassTable(Protocol):
     def dtype(self) -> Any:
         """Smallest unsigned type that holds the ids."""
 
+    @property
+    def volume_ids(self) -> tuple[tuple[int, ...], ...]:
+        """Where each volume has one class: the ids of each class, one per label; else empty."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Classes:
-    """A class table as it is stored; ``labels`` and ``tasks`` as in ``ClassTable``."""
+    """A class table as it is stored; the fields as in ``ClassTable``."""
 
     labels: dict[int, str]
     out_channel: int
     tasks: dict[str, dict[str, int]]
     dtype: str
+    volume_ids: tuple[tuple[int, ...], ...] = ()
 
     @classmethod
     def of(cls, table: ClassTable) -> "Classes":
@@ -65,18 +81,22 @@ class Classes:
                 for task, names in table.tasks.items()
             },
             dtype=np.dtype(table.dtype).name,
+            volume_ids=tuple(tuple(map(int, ids)) for ids in table.volume_ids),
         )
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; the ids become strings, in their order."""
         record = dataclasses.asdict(self)
+        if not self.volume_ids:
+            del record["volume_ids"]
         return record | {"labels": {str(k): v for k, v in self.labels.items()}}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> "Classes":
         """The inverse of ``to_json``."""
         labels = {int(k): v for k, v in record["labels"].items()}
-        return cls(labels, record["out_channel"], record["tasks"], record["dtype"])
+        volume_ids = tuple(map(tuple, record.get("volume_ids", ())))
+        return cls(labels, record["out_channel"], record["tasks"], record["dtype"], volume_ids)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,10 +110,15 @@ class Generation:
       plugin_hash: of the plugin's source where one replaces the catalog.
     """
 
-    config: GenerateConfig
+    config: DataSetConfig
     seed: int
     classes: Classes
     plugin_hash: str | None = None
+
+    @functools.cached_property
+    def counts(self) -> dict[str, int]:
+        """Volumes of each split."""
+        return self.config.counts(len(self.classes.labels))
 
     @functools.cached_property
     def config_hash(self) -> str:
@@ -154,7 +179,7 @@ def read(folder: Path) -> Generation | None:
                 f"{FORMAT}; update fdif-jax."
             )
         return Generation(
-            config=GenerateConfig.from_json(record["config"]),
+            config=config_from_json(record["config"]),
             seed=int(record["seed"]),
             classes=Classes.from_json(record["classes"]),
             plugin_hash=record["plugin_hash"],
@@ -165,6 +190,16 @@ def read(folder: Path) -> Generation | None:
         raise InputError(
             f"{path} is not a record of fdif; move it away or choose another out_dir."
         ) from error
+
+
+def config_from_json(record: Mapping[str, Any]) -> DataSetConfig:
+    """A configuration of either kind, told apart by its layout.
+
+    Raises:
+      InputError: an unknown layout or key, or a value out of range.
+    """
+    layout = str(record.get("layout", "monai"))
+    return lookup(CONFIGS, layout, kind="layout").from_json(record)
 
 
 def continuation(old: Generation, new: Generation, folder: Path) -> Continuation:
@@ -178,10 +213,10 @@ def continuation(old: Generation, new: Generation, folder: Path) -> Continuation
             f"{folder} holds a data set of another configuration ({'; '.join(differing)}); "
             "choose another out_dir, or pass --overwrite to replace it."
         )
-    had, wanted = old.config.num_samples, new.config.num_samples
+    had, wanted = old.counts["training"], new.counts["training"]
     if had == wanted:
         return "same"
-    if wanted < had or new.config.num_val_samples:
+    if wanted < had or new.counts["validation"]:
         reason = (
             "fewer cannot be taken away"
             if wanted < had
@@ -200,7 +235,8 @@ def _differences(old: Generation, new: Generation) -> list[str]:
     ignored = {"num_samples"}
     if before["layout"] == now["layout"] == "monai":
         ignored |= {"dataset_id", "dataset_name"}
-    pairs = {k: (before[k], now[k]) for k in now if k not in ignored}
+    # Of configurations of two kinds the layout differs, which is among what they share.
+    pairs = {k: (before[k], now[k]) for k in now if k in before and k not in ignored}
     pairs["seed"] = (old.seed, new.seed)
     pairs["plugin source"] = (old.plugin_hash, new.plugin_hash)
     found = [

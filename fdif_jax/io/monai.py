@@ -1,6 +1,7 @@
 """The layout that MONAI reads: a Decathlon data list."""
 
 import dataclasses
+from collections.abc import Sequence
 
 from fdif_jax.io.layout import (
     ENDING,
@@ -9,10 +10,12 @@ from fdif_jax.io.layout import (
     VALIDATION,
     Sample,
     SampleRef,
+    View,
     encode_volumes,
     flaw_of_volume,
     number,
     samples,
+    view_of_volumes,
 )
 from fdif_jax.io.manifest import Generation, to_json_bytes
 
@@ -48,6 +51,10 @@ class MonaiLayout:
         """All in one folder."""
         return f"visualizations/sample_{number(self.generation, ref):05d}.png"
 
+    def view(self, ref: SampleRef, contents: Sequence[bytes]) -> View:
+        """Image and label; with several tasks the first one's."""
+        return view_of_volumes(self.picture_file(ref), contents)
+
     def metadata(self) -> dict[str, bytes]:
         """data.json: the Decathlon keys, and what a moved data folder must still say."""
         generation = self.generation
@@ -64,8 +71,8 @@ class MonaiLayout:
             "out_channel": classes.out_channel,
             "seed": generation.seed,
             "config_hash": generation.config_hash,
-            "numTraining": generation.config.num_samples,
-            "numValidation": generation.config.num_val_samples,
+            "numTraining": generation.counts[TRAINING],
+            "numValidation": generation.counts[VALIDATION],
         }
         if classes.tasks:
             record["multi_task"] = True

@@ -6,7 +6,6 @@ file from another run, another sample or another program is noticed even where i
 file, and a label that was edited by hand is noticed even where the editor kept the header.
 """
 
-import dataclasses
 import functools
 import gzip
 import math
@@ -23,13 +22,13 @@ from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
 from fdif_jax.errors import InputError
+from fdif_jax.io.stamp import Stamp
 
 # libdeflate, since the same bytes give the same file on every processor and in every thread; ISA-L
 # is twice as fast, but was seen to write another, equally valid stream now and then.
 COMPRESSION_LEVEL = 1  # level 2 takes a third more time for 2 % fewer bytes
 _HEADER_BYTES = 352  # header and the four bytes that say: no extensions
 _DESCRIP = slice(148, 228)
-_MARK = "fdif"
 
 ENDINGS = (".nii.gz", ".nii")
 UNREADABLE = (
@@ -47,27 +46,6 @@ _NIFTI_2 = ((540).to_bytes(4, "little"), (540).to_bytes(4, "big"))
 _NIFTI_2_BYTES = 540
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Stamp:
-    """What a file holds; two files with the same stamp hold the same voxels.
-
-    Args:
-      config_hash: hash of all that decides the voxels but split and index; 16 hex digits.
-      split: ``training`` or ``validation``.
-      index: number of the sample within its split.
-      kind: ``image``, ``label`` or ``label_<task>``.
-    """
-
-    config_hash: str
-    split: str
-    index: int
-    kind: str
-
-    def text(self) -> str:
-        """The stamp as it stands in the file, before the checksum."""
-        return f"{_MARK} {self.config_hash} {self.split} {self.index} {self.kind}"
-
-
 def encode(
     array: np.ndarray, stamp: Stamp | None = None, affine: np.ndarray | None = None
 ) -> bytes:
@@ -80,7 +58,7 @@ def encode(
       affine: (4, 4), indices to RAS+ world, mm; the identity where not given.
     """
     voxels = np.asarray(array).tobytes(order="F")
-    text = "" if stamp is None else f"{stamp.text()} {deflate.crc32(voxels):08x}"
+    text = "" if stamp is None else stamp.with_checksum(deflate.crc32(voxels))
     header = bytearray(_header(array.shape, np.dtype(array.dtype).str, _hashable(affine)))
     header[_DESCRIP] = text.encode("ascii").ljust(80, b"\0")
     return bytes(deflate.gzip_compress(bytes(header) + voxels, COMPRESSION_LEVEL))
@@ -171,14 +149,7 @@ def flaw(data: bytes, stamp: Stamp) -> str | None:
     except InputError as error:
         return str(error)
     found = _text(raw) if len(raw) >= _HEADER_BYTES else ""
-    if not found.startswith(_MARK + " "):
-        return "was not written by fdif"
-    claimed, _, checksum = found.rpartition(" ")
-    if claimed != stamp.text():
-        return f"holds another sample ({claimed.removeprefix(_MARK + ' ')})"
-    if checksum != f"{deflate.crc32(raw[_HEADER_BYTES:]):08x}":
-        return "was changed after fdif wrote it"
-    return None
+    return stamp.contradiction(found, deflate.crc32(raw[_HEADER_BYTES:]))
 
 
 def gunzip(data: bytes) -> bytes:

@@ -1,17 +1,21 @@
 """The layout of nnU-Net's raw data sets."""
 
 import dataclasses
+from collections.abc import Sequence
 
+from fdif_jax.config import GenerateConfig
 from fdif_jax.io.layout import (
     ENDING,
     TRAINING,
     VALIDATION,
     Sample,
     SampleRef,
+    View,
     encode_volumes,
     flaw_of_volume,
     label_kinds,
     number,
+    view_of_volumes,
 )
 from fdif_jax.io.manifest import Generation, to_json_bytes
 
@@ -26,9 +30,16 @@ class NnunetLayout:
     generation: Generation
 
     @property
+    def config(self) -> GenerateConfig:
+        """What is laid out; this layout has no other kind."""
+        config = self.generation.config
+        assert isinstance(config, GenerateConfig)
+        return config
+
+    @property
     def homes(self) -> tuple[str, ...]:
         """The data set folders."""
-        splits = (TRAINING, VALIDATION) if self.generation.config.num_val_samples else (TRAINING,)
+        splits = (TRAINING, VALIDATION) if self.generation.counts[VALIDATION] else (TRAINING,)
         return tuple(self._home(split) for split in splits)
 
     def files(self, ref: SampleRef) -> tuple[str, ...]:
@@ -51,13 +62,15 @@ class NnunetLayout:
         """Beside the image and label folders."""
         return f"{self._home(ref.split)}/visualizations/{self._case(ref)}.png"
 
+    def view(self, ref: SampleRef, contents: Sequence[bytes]) -> View:
+        """Image and label; with several tasks the first one's."""
+        return view_of_volumes(self.picture_file(ref), contents)
+
     def metadata(self) -> dict[str, bytes]:
         """One dataset.json for each data set."""
-        config = self.generation.config
-        counts = {TRAINING: config.num_samples, VALIDATION: config.num_val_samples}
         return {
             f"{self._home(split)}/dataset.json": self._dataset(count)
-            for split, count in counts.items()
+            for split, count in self.generation.counts.items()
             if count
         }
 
@@ -71,7 +84,7 @@ class NnunetLayout:
             "labels": dict(sorted(names.items(), key=lambda item: item[1])),
             "numTraining": count,
             "file_ending": ENDING,
-            "name": self.generation.config.dataset_name,
+            "name": self.config.dataset_name,
             "description": "Synthetic volumes rendered from signed distance functions",
             "seed": self.generation.seed,
             "config_hash": self.generation.config_hash,
@@ -91,7 +104,7 @@ class NnunetLayout:
         return f"case_{number(self.generation, ref):05d}"
 
     def _home(self, split: str) -> str:
-        config = self.generation.config
+        config = self.config
         if split == VALIDATION:
             return f"Dataset{config.dataset_id + 1:03d}_{config.dataset_name}_Val"
         return f"Dataset{config.dataset_id:03d}_{config.dataset_name}"

@@ -76,11 +76,12 @@ def _inspect_sample(
         if flaw is not None:
             flaws.append((name, flaw))
         fine = fine and data is not None and flaw is None
-    if scenes:
-        data = _read(out_dir / layout.scene_file(ref))
+    scene_file = layout.scene_file(ref) if scenes else None
+    if scene_file is not None:
+        data = _read(out_dir / scene_file)
         flaw = None if data is None else _scene_flaw(layout, ref, data)
         if flaw is not None:
-            flaws.append((layout.scene_file(ref), flaw))
+            flaws.append((scene_file, flaw))
         fine = fine and data is not None and flaw is None
     return fine, flaws
 

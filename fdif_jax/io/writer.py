@@ -208,9 +208,10 @@ class _Run:
         sample = self.produce(ref.split, ref.index)
         marks.append(time.perf_counter())
         files = job.layout.encode(ref, sample)
-        if job.scenes:
+        scene_file = job.layout.scene_file(ref) if job.scenes else None
+        if scene_file is not None:
             scene = {"source": resume.scene_source(job.layout, ref)} | sample.scene()
-            files[job.layout.scene_file(ref)] = to_json_bytes(scene)
+            files[scene_file] = to_json_bytes(scene)
         marks.append(time.perf_counter())
         for name, data in files.items():
             atomic.write(job.out_dir / name, data)

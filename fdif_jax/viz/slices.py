@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from fdif_jax.errors import EnvironmentFault
-from fdif_jax.io import atomic, nifti
+from fdif_jax.io import atomic
 from fdif_jax.io.layout import Layout, SampleRef
 from fdif_jax.viz import drawing
 
@@ -29,27 +29,33 @@ def write_pictures(
         return list(pool.map(lambda ref: _write(out_dir, layout, ref), todo))
 
 
-def picture(image: np.ndarray, label: np.ndarray, title: str) -> bytes:
+def picture(image: np.ndarray, label: np.ndarray | None, title: str) -> bytes:
     """A PNG with a row per plane and the columns image, label, overlay.
 
     Args:
       image: (D, H, W), 0 to 128.
-      label: (D, H, W) ids, or (D, H, W, tasks), of which the first task is drawn.
+      label: (D, H, W) ids, or (D, H, W, tasks), of which the first task is drawn; without it there
+        is one column.
       title: above the picture.
 
     Raises:
       EnvironmentFault: matplotlib is not installed.
     """
-    figure = drawing.figure((7.5, 8.0))
+    columns = 1 if label is None else len(_COLUMNS)
+    figure = drawing.figure((2.5 * columns, 8.0))
     figure.suptitle(title)
-    label = label[..., 0] if label.ndim == 4 else label
+    if label is not None and label.ndim == 4:
+        label = label[..., 0]
     for row, (plane, axis) in enumerate(_PLANES):
         middle = image.shape[axis] // 2
         grey = drawing.grey(np.take(image, middle, axis) / IMAGE_MAX)
-        ids = np.take(label, middle, axis)
-        overlay = drawing.over(grey, drawing.colour(ids), ids > 0)
-        for column, pixels in enumerate((grey, drawing.coloured(ids), overlay)):
-            axes = figure.add_subplot(3, 3, 3 * row + column + 1)
+        panels = [grey]
+        if label is not None:
+            ids = np.take(label, middle, axis)
+            overlay = drawing.over(grey, drawing.colour(ids), ids > 0)
+            panels += [drawing.coloured(ids), overlay]
+        for column, pixels in enumerate(panels):
+            axes = figure.add_subplot(3, columns, columns * row + column + 1)
             drawing.show(axes, pixels)
             if row == 0:
                 axes.set_title(_COLUMNS[column])
@@ -59,12 +65,10 @@ def picture(image: np.ndarray, label: np.ndarray, title: str) -> bytes:
 
 
 def _write(out_dir: Path, layout: Layout, ref: SampleRef) -> str:
-    image, label = (
-        nifti.decode((out_dir / path).read_bytes())[0] for path in layout.files(ref)[:2]
-    )
+    view = layout.view(ref, [(out_dir / path).read_bytes() for path in layout.files(ref)])
     path = layout.picture_file(ref)
     try:
-        atomic.write(out_dir / path, picture(image, label, Path(path).stem))
+        atomic.write(out_dir / path, picture(view.image, view.label, view.title))
     except OSError as error:
         raise EnvironmentFault(
             f"{error.filename or path} cannot be written: {error.strerror}; the samples are "

@@ -9,8 +9,9 @@ import pytest
 
 from fdif_jax.errors import InputError
 from fdif_jax.io import nifti
+from fdif_jax.io.stamp import Stamp
 
-STAMP = nifti.Stamp("0123456789abcdef", "training", 7, "image")
+STAMP = Stamp("0123456789abcdef", "training", 7, "image")
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def test_bytes_carry_no_time_and_no_name(volume):
 
 
 def test_the_longest_stamp_fits():
-    longest = nifti.Stamp("0" * 16, "validation", 9_999_999, "label_displacement")
+    longest = Stamp("0" * 16, "validation", 9_999_999, "label_displacement")
     assert len(longest.text()) + 9 < 80
 
 
@@ -79,12 +80,12 @@ def edited(volume):
         pytest.param(foreign, "not written by fdif", id="foreign"),
         pytest.param(edited, "was changed", id="edited-under-our-header"),
         pytest.param(
-            lambda v: nifti.encode(v, nifti.Stamp(STAMP.config_hash, "training", 8, "image")),
+            lambda v: nifti.encode(v, Stamp(STAMP.config_hash, "training", 8, "image")),
             "another sample",
             id="neighbour",
         ),
         pytest.param(
-            lambda v: nifti.encode(v, nifti.Stamp("f" * 16, "training", 7, "image")),
+            lambda v: nifti.encode(v, Stamp("f" * 16, "training", 7, "image")),
             "another sample",
             id="other-configuration",
         ),

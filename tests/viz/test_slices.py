@@ -72,16 +72,25 @@ def test_without_matplotlib_the_message_names_the_extra(sample, monkeypatch):
 
 def test_only_missing_pictures_are_drawn(tmp_path, monkeypatch, sample):
     from fdif_jax.io import nifti
-    from fdif_jax.io.layout import SampleRef
+    from fdif_jax.io.layout import SampleRef, view_of_volumes
 
     (tmp_path / "x.nii.gz").write_bytes(nifti.encode(sample[0]))
     (tmp_path / "y.nii.gz").write_bytes(nifti.encode(sample[1]))
     layout = types.SimpleNamespace(
         files=lambda ref: ("x.nii.gz", "y.nii.gz"),
         picture_file=lambda ref: f"visualizations/sample_{ref.index:05d}.png",
+        view=lambda ref, contents: view_of_volumes("sample.png", contents),
     )
     refs = [SampleRef("training", i) for i in range(2)]
     assert len(slices.write_pictures(tmp_path, layout, refs[:1], workers=2)) == 1
     drawn = slices.write_pictures(tmp_path, layout, refs, workers=2)
     assert drawn == ["visualizations/sample_00001.png"]
     assert (tmp_path / drawn[0]).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_picture_without_labels_shows_the_image_alone(sample):
+    image, label = sample
+    alone, beside = (pixels(slices.picture(image, part, "s")) for part in (None, label))
+    assert 3 * alone.shape[1] == beside.shape[1]
+    assert not shows(alone, drawing.colour(np.asarray(2)))
+    assert shows(beside, drawing.colour(np.asarray(2)))
