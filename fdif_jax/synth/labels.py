@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from fdif_jax.config import DEFAULT_PRIMITIVES, GenerateConfig, check_seed
+from fdif_jax.classification import ClassificationConfig, DataSetConfig
+from fdif_jax.config import DEFAULT_PRIMITIVES, check_count, check_seed
 from fdif_jax.errors import InputError, lookup
 from fdif_jax.synth.catalog import Catalog
 
@@ -59,18 +60,35 @@ class ClassTable:
     """Empty for a single task; else task to class name to id, background 0 included."""
     task_ids: tuple[tuple[int, ...], ...]
     """The ids of each choice, one per task."""
+    of_volumes: bool = False
+    """Whether a volume as a whole has a class: ids start at 0, and there is no background."""
 
     @property
     def labels(self) -> dict[int, str]:
-        """Id to name, with background; of the first task where there are several."""
+        """Id to name, with background; of the first task where voxels have several.
+
+        Where volumes have classes, number to name of each choice, whatever the tasks.
+        """
+        if self.of_volumes:
+            return dict(enumerate(self.names))
         if self.tasks:
             return {i: name for name, i in next(iter(self.tasks.values())).items()}
         return dict(enumerate((BACKGROUND, *self.names)))
 
     @property
     def out_channel(self) -> int:
-        """Classes and background; of the first task where there are several."""
+        """Classes and background; of the first task where voxels have several.
+
+        Where volumes have classes, those of all tasks.
+        """
+        if self.of_volumes and self.tasks:
+            return sum(map(len, self.tasks.values()))
         return len(self.labels)
+
+    @property
+    def volume_ids(self) -> tuple[tuple[int, ...], ...]:
+        """``task_ids`` where volumes have classes, else empty."""
+        return self.task_ids if self.of_volumes else ()
 
     @property
     def dtype(self) -> np.dtype:
@@ -89,12 +107,13 @@ class ClassTable:
         return {**record, "tasks": self.tasks} if self.tasks else record
 
 
-def class_table(config: GenerateConfig, catalog: Catalog, seed: int) -> ClassTable:
-    """The classes that ``config`` asks for.
+def class_table(config: DataSetConfig, catalog: Catalog, seed: int) -> ClassTable:
+    """The classes that ``config`` asks for: of voxels, or of volumes where it is of that kind.
 
     Raises:
       InputError: an unknown name (with the nearest), a pool smaller than ``num_classes`` or
-        ``num_combined_unions`` ask for, more than 65,535 classes.
+        ``num_combined_unions`` ask for, more than 65,535 classes, fewer than two classes of
+        volumes or more than a million volumes.
     """
     check_seed(seed)
     primitives = _primitives(config, catalog, seed)
@@ -114,8 +133,11 @@ def class_table(config: GenerateConfig, catalog: Catalog, seed: int) -> ClassTab
             f"these options make {len(choices)} classes; at most {MAX_CLASSES} are allowed: name "
             "fewer primitives, mappers or displacements, or make them augmentations."
         )
+    if of_volumes := isinstance(config, ClassificationConfig):
+        _check_volumes(config, len(choices))
     every = (*shapes, *unions)
     tasks = _tasks(config, catalog, every, displacements, mappers)
+    first = 0 if of_volumes else 1
     names = tuple(_label(config, catalog, every, displacements, mappers, c) for c in choices)
     return ClassTable(
         shapes=every,
@@ -127,13 +149,23 @@ def class_table(config: GenerateConfig, catalog: Catalog, seed: int) -> ClassTab
         any_displacement=config.displacement_as_augmentation,
         tasks=tasks,
         task_ids=tuple(
-            _task_ids(tasks, catalog, every, displacements, mappers, c) if tasks else (i + 1,)
-            for i, c in enumerate(choices)
+            _task_ids(tasks, catalog, every, displacements, mappers, c) if tasks else (i,)
+            for i, c in enumerate(choices, start=first)
         ),
+        of_volumes=of_volumes,
     )
 
 
-def _primitives(config: GenerateConfig, catalog: Catalog, seed: int) -> tuple[str, ...]:
+def _check_volumes(config: ClassificationConfig, classes: int) -> None:
+    if classes < 2:
+        raise InputError(
+            "these options make 1 class, and one class is nothing to tell apart; name more "
+            "primitives, mappers or displacements."
+        )
+    check_count("samples_per_class times classes", sum(config.counts(classes).values()))
+
+
+def _primitives(config: DataSetConfig, catalog: Catalog, seed: int) -> tuple[str, ...]:
     """Canonical names, in the person's order where they were named one by one."""
     table = tuple(catalog.primitives)
     remedy = "`fdif list categories` shows them."
@@ -189,7 +221,7 @@ def _union(catalog: Catalog, pair: tuple[str, str], index: int) -> ShapeChoice:
     )
 
 
-def _displacements(config: GenerateConfig, catalog: Catalog) -> tuple[str, ...]:
+def _displacements(config: DataSetConfig, catalog: Catalog) -> tuple[str, ...]:
     remedy = "`fdif list displacements` shows them."
     named = (
         lookup(catalog.displacements, name, kind="displacement", remedy=remedy).name
@@ -199,7 +231,7 @@ def _displacements(config: GenerateConfig, catalog: Catalog) -> tuple[str, ...]:
 
 
 def _choices(
-    config: GenerateConfig, shapes: int, unions: int, displacements: int, mappers: int
+    config: DataSetConfig, shapes: int, unions: int, displacements: int, mappers: int
 ) -> tuple[ClassChoice, ...]:
     mapper_ids = range(1 if config.mapper_as_augmentation else mappers)
     displaced = () if config.displacement_as_augmentation else range(1, displacements)
@@ -229,14 +261,22 @@ def _long_names(catalog: Catalog, displacements: tuple[str, ...]) -> list[str]:
 
 
 def _tasks(config, catalog, shapes, displacements, mappers) -> dict[str, dict[str, int]]:
+    none, *named = _long_names(catalog, displacements)
+    tasks = {
+        "shape": sorted(shape.task_name for shape in shapes),
+        "displacement": [none, *sorted(named)],
+        "mapper": sorted(mappers),
+    }
+    if isinstance(config, ClassificationConfig):  # all three, whatever there is to choose from
+        if not config.multilabel:
+            return {}
+        return {task: {name: i for i, name in enumerate(names)} for task, names in tasks.items()}
     if not config.multi_task:
         return {}
-    none, *named = _long_names(catalog, displacements)
-    tasks = {"shape": sorted(shape.task_name for shape in shapes)}
-    if named:
-        tasks["displacement"] = [none, *sorted(named)]
-    if len(mappers) > 1:
-        tasks["mapper"] = sorted(mappers)
+    if not named:
+        del tasks["displacement"]
+    if len(mappers) < 2:
+        del tasks["mapper"]
     return {
         task: {name: i for i, name in enumerate((BACKGROUND, *names))}
         for task, names in tasks.items()

@@ -79,7 +79,12 @@ def choices_of(classes: ClassTable, catalog: Catalog) -> Choices:
 
 
 def sample_scene(
-    key: Array, catalog: Catalog, grid: Grid, choices: Choices, rules: SceneRules
+    key: Array,
+    catalog: Catalog,
+    grid: Grid,
+    choices: Choices,
+    rules: SceneRules,
+    chosen: Array | None = None,
 ) -> tuple[Scene, Array]:
     """The objects of one volume, and the choice that each was drawn as.
 
@@ -87,13 +92,16 @@ def sample_scene(
       key: of this volume alone.
       catalog: static.
       grid: static.
-      choices: static; an object's class is drawn uniformly from them, with replacement.
+      choices: static; what an object's class is drawn from.
       rules: static.
+      chosen: (max_objects,) the choice of each object; drawn uniformly, with replacement, if
+        omitted.
     """
     count_key, choice_key, object_key = jax.random.split(key, 3)
     count = jax.random.randint(count_key, (), rules.min_objects, rules.max_objects + 1)
     numbers = jnp.arange(rules.max_objects)
-    chosen = jax.random.randint(choice_key, numbers.shape, 0, len(choices.part_count))
+    if chosen is None:
+        chosen = jax.random.randint(choice_key, numbers.shape, 0, len(choices.part_count))
     keys = jax.vmap(lambda i: jax.random.fold_in(object_key, i))(numbers)
     table = sampling.ranges(catalog, grid)
 

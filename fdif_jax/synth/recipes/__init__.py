@@ -2,16 +2,18 @@
 
 import importlib
 
-from fdif_jax.config import GenerateConfig
+from fdif_jax.classification import ClassificationConfig, DataSetConfig
 from fdif_jax.errors import lookup
 from fdif_jax.synth.catalog import Catalog
 from fdif_jax.synth.recipe import Recipe
 
 RECIPES = {"fdif": "fdif_jax.synth.recipes.fdif"}
+"""Of volumes whose voxels have classes, by the name that a configuration gives."""
+OF_VOLUMES = "fdif_jax.synth.recipes.classification"
 
 
-def make_recipe(config: GenerateConfig, seed: int, catalog: Catalog | None = None) -> Recipe:
-    """The recipe that ``config`` names.
+def make_recipe(config: DataSetConfig, seed: int, catalog: Catalog | None = None) -> Recipe:
+    """The recipe that ``config`` names, or that its kind means.
 
     Args:
       config: what to generate.
@@ -21,5 +23,9 @@ def make_recipe(config: GenerateConfig, seed: int, catalog: Catalog | None = Non
     Raises:
       InputError: an unknown recipe or name, or options that contradict each other.
     """
-    module = importlib.import_module(lookup(RECIPES, config.recipe, kind="recipe"))
+    if isinstance(config, ClassificationConfig):
+        name = OF_VOLUMES
+    else:
+        name = lookup(RECIPES, config.recipe, kind="recipe")
+    module = importlib.import_module(name)
     return module.make_recipe(config, seed, catalog or Catalog.default())
