@@ -4,6 +4,7 @@ import dataclasses
 import shlex
 from pathlib import Path
 
+from fdif_jax.classification import ClassificationConfig, DataSetConfig
 from fdif_jax.config import SMALL
 from fdif_jax.errors import InputError
 from fdif_jax.io import manifest, resume
@@ -38,11 +39,15 @@ def refuse_unfinished(path: Path) -> None:
 
 
 def generate_command(generation: Generation, out_dir: Path) -> str:
-    """The `fdif generate` command that gives this data set in ``out_dir``."""
-    words = ["fdif", "generate", "--out_dir", str(out_dir), "--seed", str(generation.seed)]
+    """The command that gives this data set in ``out_dir``."""
+    command: str = "generate"
+    default: DataSetConfig = SMALL
+    if isinstance(generation.config, ClassificationConfig):
+        command, default = "generate-classification", ClassificationConfig()
+    words = ["fdif", command, "--out_dir", str(out_dir), "--seed", str(generation.seed)]
     for field in dataclasses.fields(generation.config):
         value = getattr(generation.config, field.name)
-        if value != getattr(SMALL, field.name):
+        if value != getattr(default, field.name):
             words += _option(field.name, value)
     return shlex.join(words)
 

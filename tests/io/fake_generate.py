@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fdif_jax.classification import ClassificationConfig
 from fdif_jax.config import GenerateConfig
 from fdif_jax.io import writer
 from fdif_jax.io.layouts import layout_for
@@ -33,12 +34,32 @@ def generation(seed=1, classes=None, **options) -> Generation:
     return Generation(config, seed, classes or (TASKS if config.multi_task else ONE_TASK))
 
 
+def classification(seed=1, **options) -> Generation:
+    """Three classes of volumes; with multilabel two shapes, one displacement, two mappers."""
+    config = ClassificationConfig(
+        **{"grid": (8, 9, 10), "samples_per_class": 2, "n_splits": 3, **options}
+    )
+    labels = {0: "Sphere + inverse_cube", 1: "Sphere + modular_5", 2: "Cone + inverse_cube"}
+    if not config.multilabel:
+        return Generation(config, seed, Classes(labels, 3, {}, "uint8", ((0,), (1,), (2,))))
+    tasks = {
+        "shape": {"Cone": 0, "Sphere": 1},
+        "displacement": {"none": 0},
+        "mapper": {"inverse_cube": 0, "modular_5": 1},
+    }
+    ids = ((1, 0, 0), (1, 0, 1), (0, 0, 0))
+    return Generation(config, seed, Classes(labels, 5, tasks, "uint8", ids))
+
+
 def producer(which: Generation, seconds: float = 0.0, calls: list | None = None):
     def produce(split, index):
         time.sleep(seconds)
         if calls is not None:
             calls.append((split, index))
         rng = np.random.default_rng([which.seed, int(split == "validation"), index])
+        if which.config.layout == "ssl3d":
+            image = rng.standard_normal(which.config.grid, np.float32)
+            return types.SimpleNamespace(image=image, label=None)
         tasks = which.classes.tasks
         shape = (*which.config.grid, len(tasks)) if tasks else which.config.grid
         return types.SimpleNamespace(
