@@ -16,6 +16,10 @@ from fdif_jax.errors import FdifError
 # name: (module, what --help says); a module holds its command under the name `command`
 COMMANDS = {
     "generate": ("fdif_jax.cli.generate", "Write a labelled data set of synthetic volumes."),
+    "generate-classification": (
+        "fdif_jax.cli.generate_classification",
+        "Write a classification data set of synthetic volumes.",
+    ),
     "list": (
         "fdif_jax.cli.listing",
         "Show the networks, and the names of primitives, mappers, …",

@@ -4,12 +4,13 @@ import dataclasses
 import json
 import math
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from fdif_jax.classification import DataSetConfig
 from fdif_jax.config import PRESETS, SMALL, GenerateConfig
 from fdif_jax.errors import InputError
 from fdif_jax.train.config import as_tuples
@@ -78,27 +79,20 @@ def _number(name: str, text: str) -> Callable[[Function], Function]:
     return click.option(name, type=int, show_default=default, help=text)
 
 
-def _switch(name: str, text: str) -> Callable[[Function], Function]:
+def switch(name: str, text: str) -> Callable[[Function], Function]:
+    """``--name`` and ``--no_name``; None where neither is given."""
     names = f"--{name}/--no_{name}"
     return click.option(names, default=None, show_default="off", help=text)
 
 
-# No option has a default of its own: what is not given comes from the preset.
-_GENERATION = (
-    click.option(
-        "--preset",
-        type=click.Choice(list(PRESETS)),
-        default="small",
-        show_default=True,
-        help="Starting values; options override them. paper: the paper's pre-training set.",
-    ),
+# No option that makes a configuration has a default of its own: what is not given comes from the
+# preset, or from the configuration's class.
+GRID_OPTIONS = (
     click.option("--D", "D", type=int, show_default="64", help="Depth of the grid, voxels."),
     click.option("--H", "H", type=int, show_default="64", help="Height of the grid, voxels."),
     click.option("--W", "W", type=int, show_default="64", help="Width of the grid, voxels."),
-    _number("--num_samples", "Training volumes."),
-    _number("--num_val_samples", "Validation volumes, numbered after the training files."),
-    _number("--min_objects", "Fewest objects in a volume."),
-    _number("--max_objects", "Most objects in a volume."),
+)
+CLASS_OPTIONS = (
     _several(
         "--primitives",
         "sphere cylinder torus cone",
@@ -114,9 +108,10 @@ _GENERATION = (
     ),
     _several("--sdf_mappers", "inverse_cube", "Distance-to-intensity functions."),
     _several("--displacement_functions", "none", "Surface displacements."),
-    _switch("mapper_as_augmentation", "Mappers vary the image but make no classes."),
-    _switch("displacement_as_augmentation", "Displacements (and none) vary the image only."),
-    _switch("multi_task", "One label per task: shape, displacement, mapper."),
+    switch("mapper_as_augmentation", "Mappers vary the image but make no classes."),
+    switch("displacement_as_augmentation", "Displacements (and none) vary the image only."),
+)
+UNION_OPTIONS = (
     _number("--num_combined_unions", "Smooth unions of two primitives, each a class."),
     click.option(
         "--transform/--no-transform",
@@ -124,10 +119,8 @@ _GENERATION = (
         show_default="on",
         help="Rotate and shear every object.",
     ),
-    click.option("--nnunet_format", is_flag=True, help="Write nnU-Net raw data sets."),
-    _number("--dataset_id", "nnU-Net number; the validation set takes the next."),
-    click.option("--dataset_name", show_default=SMALL.dataset_name, help="nnU-Net name."),
-    click.option("--recipe", show_default=SMALL.recipe, help="What makes the volumes."),
+)
+MAKING_OPTIONS = (
     click.option("--plugin", metavar="MODULE:CATALOG", help="A catalog of your own."),
     click.option(
         "--seed",
@@ -142,11 +135,61 @@ _GENERATION = (
         help="Samples in flight; the files do not depend on it.",
     ),
 )
+_GENERATION = (
+    click.option(
+        "--preset",
+        type=click.Choice(list(PRESETS)),
+        default="small",
+        show_default=True,
+        help="Starting values; options override them. paper: the paper's pre-training set.",
+    ),
+    *GRID_OPTIONS,
+    _number("--num_samples", "Training volumes."),
+    _number("--num_val_samples", "Validation volumes, numbered after the training files."),
+    _number("--min_objects", "Fewest objects in a volume."),
+    _number("--max_objects", "Most objects in a volume."),
+    *CLASS_OPTIONS,
+    switch("multi_task", "One label per task: shape, displacement, mapper."),
+    *UNION_OPTIONS,
+    click.option("--nnunet_format", is_flag=True, help="Write nnU-Net raw data sets."),
+    _number("--dataset_id", "nnU-Net number; the validation set takes the next."),
+    click.option("--dataset_name", show_default=SMALL.dataset_name, help="nnU-Net name."),
+    click.option("--recipe", show_default=SMALL.recipe, help="What makes the volumes."),
+    *MAKING_OPTIONS,
+)
 
 
 def generation_options(function: Function) -> Function:
     """The options that decide a data set, declared once for all commands that generate."""
-    for option in reversed(_GENERATION):
+    return declare(_GENERATION, function)
+
+
+def run_options(default_folder: str) -> Callable[[Function], Function]:
+    """What any command that writes a data set can be told of where, which part, and how loudly."""
+    options = (
+        click.option(
+            "--out_dir",
+            type=click.Path(path_type=Path),
+            show_default=default_folder,
+            help="Where to write; a folder of the same configuration is continued.",
+        ),
+        click.option("--shard", metavar="I/N", help="Write only every N-th sample, from I on."),
+        click.option("--resume", is_flag=True, help="Continue what is in out_dir: the default."),
+        click.option("--overwrite", is_flag=True, help="Delete the data set in out_dir first."),
+        click.option(
+            "--num_visualize", type=int, default=0, show_default=True, help="Pictures to draw."
+        ),
+        click.option(
+            "--dry_run", is_flag=True, help="Say what would be written, and write nothing."
+        ),
+        click.option("--quiet", is_flag=True, help="Say nothing but errors."),
+    )
+    return lambda function: declare(options, function)
+
+
+def declare(options: Sequence[Callable[[Function], Function]], function: Function) -> Function:
+    """``function`` with the options, in their order."""
+    for option in reversed(options):
         function = option(function)
     return function
 
@@ -158,16 +201,22 @@ def config_from(options: Mapping[str, Any]) -> GenerateConfig:
       InputError: a number is out of range or two options exclude each other.
     """
     preset = PRESETS[options["preset"]]
-    fields = {field.name for field in dataclasses.fields(GenerateConfig)}
-    given = {k: v for k, v in options.items() if k in fields and v is not None and v != ()}
-    sizes = (options[axis] for axis in "DHW")
-    given["grid"] = tuple(
-        size if own is None else own for own, size in zip(sizes, preset.grid, strict=True)
-    )
+    given = given_fields(preset, options)
     given["layout"] = "nnunet" if options["nnunet_format"] else preset.layout
     if given.get("primitives") or given.get("categories"):
         given.setdefault("num_classes", None)  # the preset's number is of the preset's pool
     return dataclasses.replace(preset, **given)
+
+
+def given_fields(default: DataSetConfig, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of ``default`` that options set, ``--D``, ``--H`` and ``--W`` as its grid."""
+    fields = {field.name for field in dataclasses.fields(default)}
+    given = {k: v for k, v in options.items() if k in fields and v is not None and v != ()}
+    sizes = (options[axis] for axis in "DHW")
+    given["grid"] = tuple(
+        size if own is None else own for own, size in zip(sizes, default.grid, strict=True)
+    )
+    return given
 
 
 model_option = click.option(

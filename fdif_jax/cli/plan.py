@@ -10,12 +10,13 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from fdif_jax.classification import DataSetConfig
 from fdif_jax.cli import limits
-from fdif_jax.cli.options import config_from, folder
+from fdif_jax.cli.options import folder
 from fdif_jax.compilation import keep_programs
-from fdif_jax.config import GenerateConfig, check_seed
+from fdif_jax.config import check_seed
 from fdif_jax.errors import InputError, lookup
 from fdif_jax.io import folder as io_folder
 from fdif_jax.io import manifest
@@ -28,10 +29,12 @@ from fdif_jax.synth.plugins import load_catalog
 if TYPE_CHECKING:
     from fdif_jax.synth.catalog import Catalog
 
+Config = TypeVar("Config", bound=DataSetConfig)
+
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What a run of ``fdif generate`` will do.
+    """What a run that writes a data set will do.
 
     Args:
       out_dir: where the layout's paths start.
@@ -58,11 +61,12 @@ class Plan:
         return self.out_dir / self.layout.homes[0]
 
 
-def make_plan(options: Mapping[str, Any]) -> Plan:
+def make_plan(config: DataSetConfig, options: Mapping[str, Any]) -> Plan:
     """Checks everything and decides seed, folder, shard and classes; writes nothing.
 
     Args:
-      options: of ``fdif generate``.
+      config: what to generate.
+      options: ``options.run_options``.
 
     Raises:
       InputError: whatever is wrong with them.
@@ -70,7 +74,6 @@ def make_plan(options: Mapping[str, Any]) -> Plan:
     from fdif_jax.synth.recipes import make_recipe
 
     keep_programs()
-    config = config_from(options)
     workers = worker_count(options["workers"])
     shard = _shard(options)
     out_dir = folder(options["out_dir"]) or _default_out_dir(config)
@@ -89,7 +92,7 @@ def make_plan(options: Mapping[str, Any]) -> Plan:
     return Plan(out_dir, layout, recipe, shard, workers)
 
 
-def canonical(config: GenerateConfig, catalog: "Catalog") -> GenerateConfig:
+def canonical(config: Config, catalog: "Catalog") -> Config:
     """The same configuration in one spelling, so that an alias makes no other data set.
 
     Raises:
@@ -159,13 +162,14 @@ def _shard_of_jax() -> Shard:
     return Shard(jax.process_index(), jax.process_count())
 
 
-def _default_out_dir(config: GenerateConfig) -> Path:
+def _default_out_dir(config: DataSetConfig) -> Path:
     if config.layout == "nnunet":
         return Path("outputs")
-    return Path("outputs") / time.strftime("%Y-%m-%d_%H-%M-%S")
+    prefix = "cls_" if config.layout == "ssl3d" else ""
+    return Path("outputs") / time.strftime(f"{prefix}%Y-%m-%d_%H-%M-%S")
 
 
-def _seed(options: Mapping[str, Any], config: GenerateConfig, out_dir: Path) -> int:
+def _seed(options: Mapping[str, Any], config: DataSetConfig, out_dir: Path) -> int:
     """As given, or that of the folder that is continued, or a random one."""
     if options["seed"] is not None:
         check_seed(options["seed"])
