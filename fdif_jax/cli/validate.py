@@ -30,10 +30,11 @@ _MALFORMED = (
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--workers", type=int, show_default="two for each CPU", help="Threads that read.")
 def command(path: Path, workers: int | None) -> None:
-    """Check the data set at PATH: a folder, a data.json or a dataset.json.
+    """Check the data set at PATH: a folder, a data.json, a dataset.json or a labelsTr.json.
 
     Applies nnU-Net's rules to our MONAI and nnU-Net layouts, to any Decathlon list and to nnU-Net
-    raw data sets of others; names file and value. Ends with exit code 2 where anything is wrong.
+    raw data sets of others, and SSL3D's to classification data sets; names file and value. Ends
+    with exit code 2 where anything is wrong.
     """
     try:
         found = validate(path, workers=worker_count(workers))

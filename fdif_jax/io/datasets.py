@@ -12,6 +12,7 @@ from typing import Any
 from fdif_jax.errors import InputError
 from fdif_jax.io import manifest, nifti
 from fdif_jax.io.manifest import Generation
+from fdif_jax.io.ssl3d import LABELS
 
 READABLE = nifti.ENDINGS
 
@@ -71,15 +72,31 @@ def load_metadata(path: Path) -> dict[str, Any]:
     Raises:
       InputError: it cannot be read or is none.
     """
+    record = _load_json(path)
+    if not isinstance(record, dict):
+        raise InputError(f"{path} holds no JSON object.")
+    return record
+
+
+def load_list(path: Path) -> list[Any]:
+    """The JSON list in ``path``.
+
+    Raises:
+      InputError: it cannot be read or is none.
+    """
+    record = _load_json(path)
+    if not isinstance(record, list):
+        raise InputError(f"{path} holds no JSON list.")
+    return record
+
+
+def _load_json(path: Path) -> Any:
     try:
-        record = json.loads(path.read_bytes())
+        return json.loads(path.read_bytes())
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is no JSON: {error}.") from error
-    if not isinstance(record, dict):
-        raise InputError(f"{path} holds no JSON object.")
-    return record
 
 
 def find(path: Path) -> Path:
@@ -90,7 +107,7 @@ def find(path: Path) -> Path:
     """
     if path.is_file():
         return path
-    candidates = ("data/data.json", "data.json", "dataset.json")
+    candidates = ("data/data.json", "data.json", LABELS, "dataset.json")
     for candidate in candidates:
         if (path / candidate).is_file():
             return path / candidate

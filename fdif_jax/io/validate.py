@@ -1,4 +1,4 @@
-"""nnU-Net's rules for a data set, applied to any layout, with file and value in every finding.
+"""nnU-Net's rules for a data set of voxels with labels, with file and value in every finding.
 
 Errors are what nnU-Net refuses (a missing file, a value that is not declared, a gap in the
 declared ids, NaN, a shape or spacing unlike the image's, another number of channels) and what
@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fdif_jax.io import datasets, nifti, resume
+from fdif_jax.io import datasets, nifti, resume, validate_classification
 from fdif_jax.io.continuing import refuse_unfinished
 from fdif_jax.io.datasets import Case, Declared, LabelFile
 from fdif_jax.io.layout import SampleRef, samples
 from fdif_jax.io.layouts import layout_for
+from fdif_jax.io.ssl3d import LABELS
 
 _SHOWN_IDS = 12
 _RELATIVE_SPACING = 1e-3
@@ -52,14 +53,18 @@ def validate(path: Path, *, workers: int = 2) -> Findings:
     """Checks the data set at ``path``.
 
     Args:
-      path: a data set's folder, or its data.json or dataset.json.
+      path: a data set's folder, or its data.json, dataset.json or labelsTr.json.
       workers: threads.
 
     Raises:
       InputError: there is no data set, or it is not finished.
     """
     refuse_unfinished(path)
-    found = datasets.declared(datasets.find(path))
+    metadata = datasets.find(path)
+    if metadata.name == LABELS:
+        cases, wrong = validate_classification.check(metadata.parent, workers=workers)
+        return Findings(metadata.parent, cases, tuple(wrong), ())
+    found = datasets.declared(metadata)
     refs = _refs(found)
     with ThreadPoolExecutor(workers) as pool:
         looks = [pool.submit(_check, found, case, refs.get(case.images)) for case in found.cases]
