@@ -54,6 +54,7 @@ def test_memory_is_that_of_the_generator(report):
 def test_the_original_is_scaled_by_voxels_and_objects(report, monkeypatch):
     monkeypatch.setattr(generating.calibrate, "original_seconds_per_volume", lambda: 7.35)
     fake = {"start": 1.0, "compile": 0.5, "elapsed": 3.0, "stages": {}, "peak_memory_mib": 1.0}
+    fake["written"] = 3
     monkeypatch.setattr(generating, "_measure", lambda task: fake)
     full = generating.generate(dataclasses.replace(PAPER, num_samples=3), seed=0, workers=2)
     assert full.original_ms_per_volume == pytest.approx(7350.0)

@@ -16,10 +16,10 @@ import numpy as np
 
 from fdif_jax import calibrate
 from fdif_jax.benchmark import process
-from fdif_jax.config import GenerateConfig
+from fdif_jax.classification import ClassificationConfig, DataSetConfig
 from fdif_jax.io import writer
 from fdif_jax.io.layouts import layout_for
-from fdif_jax.io.manifest import Classes, Generation
+from fdif_jax.io.manifest import Classes, Generation, config_from_json
 
 PAPER_WORK = 96**3 * 20
 """Voxels times objects of a volume at the paper's setting, for which the yardstick stands."""
@@ -47,11 +47,11 @@ class GenerateReport:
     times_faster: float
 
 
-def generate(config: GenerateConfig, *, seed: int, workers: int) -> GenerateReport:
-    """Measures the generation of ``config.num_samples`` volumes.
+def generate(config: DataSetConfig, *, seed: int, workers: int) -> GenerateReport:
+    """Measures the generation of a whole data set, training and validation.
 
     Args:
-      config: what to generate; ``num_samples`` says how many to time.
+      config: what to generate, and how much of it to time.
       seed: of the volumes.
       workers: volumes in flight.
 
@@ -64,15 +64,15 @@ def generate(config: GenerateConfig, *, seed: int, workers: int) -> GenerateRepo
         before = calibrate.original_seconds_per_volume()
         warm = _measure({**task, "write": True})
         after = calibrate.original_seconds_per_volume()
-    work = float(np.prod(config.grid)) * 0.5 * (config.min_objects + config.max_objects)
+    work = float(np.prod(config.grid)) * _objects(config)
     original = 0.5 * (before + after) * work / PAPER_WORK
-    per_volume = warm["elapsed"] / config.num_samples
+    per_volume = warm["elapsed"] / warm["written"]
     return GenerateReport(
-        volumes=config.num_samples,
+        volumes=warm["written"],
         workers=workers,
         milliseconds_per_volume=1e3 * per_volume,
         volumes_per_second=1.0 / per_volume,
-        stages_ms={k: 1e3 * v / config.num_samples for k, v in warm["stages"].items()},
+        stages_ms={k: 1e3 * v / warm["written"] for k, v in warm["stages"].items()},
         cold_start=cold["start"],
         cold_compile=cold["compile"],
         warm_start=warm["start"],
@@ -100,6 +100,13 @@ def lines(report: GenerateReport) -> list[str]:
     ]
 
 
+def _objects(config: DataSetConfig) -> float:
+    """In a volume, on average."""
+    if isinstance(config, ClassificationConfig):
+        return 1.0
+    return 0.5 * (config.min_objects + config.max_objects)
+
+
 def _measure(task: dict[str, Any]) -> dict[str, Any]:
     """This module as a process of its own."""
     began = {"began": time.time()}
@@ -111,7 +118,7 @@ def _in_process(task: dict[str, Any]) -> dict[str, Any]:
     from fdif_jax.synth.plugins import load_catalog
     from fdif_jax.synth.recipes import make_recipe
 
-    config, seed = GenerateConfig.from_json(task["config"]), task["seed"]
+    config, seed = config_from_json(task["config"]), task["seed"]
     catalog, plugin_hash = load_catalog(config.plugin)
     recipe = make_recipe(config, seed, catalog)
     entered = time.perf_counter()
@@ -127,7 +134,11 @@ def _in_process(task: dict[str, Any]) -> dict[str, Any]:
             Path(task["folder"]) / "data", layout_for(generation), workers=task["workers"]
         )
         report = writer.write_dataset(job, recipe.produce)
-        result |= {"elapsed": report.elapsed, "stages": report.seconds}
+        result |= {
+            "elapsed": report.elapsed,
+            "stages": report.seconds,
+            "written": report.written,
+        }
     return result
 
 

@@ -2,13 +2,15 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from fdif_jax.classification import DataSetConfig
 from fdif_jax.cli import limits
+from fdif_jax.cli.classification_options import classification_from, classification_options
 from fdif_jax.cli.options import (
     SeveralCommand,
     config_from,
@@ -17,7 +19,7 @@ from fdif_jax.cli.options import (
     model_options,
 )
 from fdif_jax.cli.plan import canonical, worker_count
-from fdif_jax.config import PAPER
+from fdif_jax.config import PAPER, GenerateConfig
 from fdif_jax.errors import InputError, lookup
 from fdif_jax.synth.labels import class_table
 from fdif_jax.synth.plugins import load_catalog
@@ -41,12 +43,27 @@ def generate(as_json: bool, **options: Any) -> None:
     generator at the same number of voxels and objects, estimated from a yardstick that is taken
     on this machine before and after.
     """
+    _generate(config_from(options), options, as_json)
+
+
+@command.command("generate-classification", cls=SeveralCommand)
+@classification_options
+@_as_json
+def generate_classification(as_json: bool, **options: Any) -> None:
+    """Time `fdif generate-classification` with these options, as `benchmark generate` does.
+
+    The ratio is to what the original needs for one object in as many voxels.
+    """
+    _generate(classification_from(options), options, as_json)
+
+
+def _generate(config: DataSetConfig, options: Mapping[str, Any], as_json: bool) -> None:
     from fdif_jax.benchmark import generating
 
-    config = config_from(options)
     catalog, _ = load_catalog(config.plugin)
     config = canonical(config, catalog)
-    lookup(RECIPES, config.recipe, kind="recipe")
+    if isinstance(config, GenerateConfig):
+        lookup(RECIPES, config.recipe, kind="recipe")
     class_table(config, catalog, options["seed"] or 0)
     workers = worker_count(options["workers"])
     limits.refuse_too_large(
