@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 
 from fdif_jax.classification import ClassificationConfig
 from fdif_jax.grid import Grid
@@ -69,7 +69,12 @@ def make_recipe(config: ClassificationConfig, seed: int, catalog: Catalog) -> Re
 def image_program(catalog: Catalog, grid: Grid) -> Callable[[Scene], Array]:
     """The traceable function from a scene to its image, (D, H, W) float32."""
     render = make_renderer(catalog, grid, np.dtype(np.uint8))
-    return lambda scene: standardise(render(scene).intensity)
+
+    def image(scene: Scene) -> Array:
+        # Put together once, not once for the mean, the deviation and the result.
+        return standardise(lax.optimization_barrier(render(scene).intensity))
+
+    return image
 
 
 @functools.lru_cache(maxsize=16)
@@ -81,6 +86,7 @@ def compiled_image_program(catalog: Catalog, grid: Grid) -> Callable[[Scene], Ar
 def standardise(intensity: Array) -> Array:
     """Clamped to 0 … 128, then with mean 0 and standard deviation 1; all 0 where it is constant."""
     image = jnp.clip(intensity, 0.0, BRIGHTEST)
+    image = image - image[0, 0, 0]  # what is constant becomes 0, however its mean is rounded
     image = image - _mean(image)
     deviation = jnp.sqrt(_mean(jnp.square(image)))
     return image / jnp.maximum(deviation, _SMALLEST_DEVIATION)
