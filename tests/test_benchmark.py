@@ -25,8 +25,10 @@ SAMPLE = generating.GenerateReport(
     warm_start=3.0,
     warm_compile=2.0,
     peak_memory_mib=480.0,
+    rendering_ms_per_volume=16.0,
     original_ms_per_volume=5000.0,
     times_faster=250.0,
+    rendering_times_faster=312.5,
 )
 
 
@@ -39,6 +41,8 @@ def test_rates_stages_and_ratio_belong_together(report):
     assert report.volumes_per_second * report.milliseconds_per_volume == pytest.approx(1000.0)
     ratio = report.original_ms_per_volume / report.milliseconds_per_volume
     assert report.times_faster == pytest.approx(ratio)
+    ratio = report.original_ms_per_volume / report.rendering_ms_per_volume
+    assert report.rendering_times_faster == pytest.approx(ratio)
     assert set(report.stages_ms) == {"render", "compress", "write"}
     assert sum(report.stages_ms.values()) <= 1.05 * report.workers * report.milliseconds_per_volume
 
@@ -54,7 +58,7 @@ def test_memory_is_that_of_the_generator(report):
 def test_the_original_is_scaled_by_voxels_and_objects(report, monkeypatch):
     monkeypatch.setattr(generating.calibrate, "original_seconds_per_volume", lambda: 7.35)
     fake = {"start": 1.0, "compile": 0.5, "elapsed": 3.0, "stages": {}, "peak_memory_mib": 1.0}
-    fake["written"] = 3
+    fake |= {"written": 3, "rendering": 0.5}
     monkeypatch.setattr(generating, "_measure", lambda task: fake)
     full = generating.generate(dataclasses.replace(PAPER, num_samples=3), seed=0, workers=2)
     assert full.original_ms_per_volume == pytest.approx(7350.0)
@@ -70,7 +74,15 @@ def test_figures_are_printed_for_people_and_programs(monkeypatch):
     monkeypatch.setattr(generating, "generate", lambda config, *, seed, workers: SAMPLE)
     words = ["benchmark", "generate", "--D", "16", "--H", "16", "--W", "16"]
     text = CliRunner().invoke(cli, words).output
-    for part in ("50.0 volumes/s", "render 30.0", "cold", "warm", "480 MiB", "250 times"):
+    for part in (
+        "50.0 volumes/s",
+        "render 30.0",
+        "cold",
+        "warm",
+        "480 MiB",
+        "250 times",
+        "312 times",
+    ):
         assert part in text
     figures = json.loads(CliRunner().invoke(cli, [*words, "--json"]).output)
     assert figures == dataclasses.asdict(SAMPLE)
@@ -128,3 +140,17 @@ def test_a_process_that_fails_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(process.sys, "executable", shutil.which("false"))
     with pytest.raises(EnvironmentFault, match="a measuring process failed: no message"):
         generating.generate(TINY, seed=0, workers=1)
+
+
+@pytest.mark.slow
+def test_classification_is_measured_with_one_object_a_volume():
+    words = ["benchmark", "generate-classification", "--D", "16", "--H", "18", "--W", "20"]
+    words += ["--samples_per_class", "2", "--compression_level", "1", "--workers", "2", "--json"]
+    result = CliRunner().invoke(cli, words)
+    assert result.exit_code == 0, result.output
+    figures = json.loads(result.output)
+    assert figures["volumes"] == 4 * (2 + 1)
+    assert figures["rendering_ms_per_volume"] > 0
+    work = 16 * 18 * 20 / 96**3 / 20
+    assert 0.02 < figures["original_ms_per_volume"] / (7350 * work) < 50
+    assert set(figures["stages_ms"]) == {"render", "compress", "write"}
