@@ -12,13 +12,24 @@ from pathlib import Path
 import network_goldens as g
 import pytest
 from click.testing import CliRunner
-from pages import NETWORKS, README, ROOT, TRAINING, blocks, commands, is_of_training, printed
+from pages import (
+    CLASSIFICATION,
+    NETWORKS,
+    README,
+    ROOT,
+    TRAINING,
+    blocks,
+    commands,
+    is_of_training,
+    printed,
+)
 
 from fdif_jax.cli import cli
 from fdif_jax.interop import export_file
 from fdif_jax.model_io import save_model
 
 SMALL = shlex.split("--D 16 --H 16 --W 16 --num_samples 2 --min_objects 1 --max_objects 3")
+FEW = shlex.split("--D 16 --H 16 --W 16 --samples_per_class 1")
 TINY = shlex.split(
     "--model_name primus_s --grid_size 8 8 16 --model_option hidden_size=12 depth=1 heads=1 "
     "--updates 1"
@@ -47,14 +58,19 @@ def small(words: list[str]) -> list[str]:
     """The same command on a small grid; a later value replaces an earlier one."""
     if words[:2] == ["benchmark", "train"]:
         return [*words, *TINY]
+    if words[0].endswith("-classification") or words[1].endswith("-classification"):
+        return [*words, *FEW]
     if words[0] != "generate" and words[:2] != ["benchmark", "generate"]:
         return words
     return [*words, *SMALL, *(["--num_val_samples", "1"] if "--num_val_samples" in words else [])]
 
 
-def provide_network(line: str) -> None:
-    """The folder or file that a command reads, with a small network in it."""
-    if model := re.search(r"--model (\S+)", line):
+def provide_input(line: str) -> None:
+    """The folder or file that a command reads: small networks, a small data set."""
+    if line == "fdif validate cls_dataset":
+        made = ["generate-classification", "--out_dir", "cls_dataset", "--quiet", *FEW]
+        assert CliRunner().invoke(cli, made).exit_code == 0
+    elif model := re.search(r"--model (\S+)", line):
         save_model(model[1], g.unetr())
     elif "unetr.safetensors" in line:
         export_file(g.unetr(), Path("unetr.safetensors"), to="safetensors")
@@ -62,7 +78,8 @@ def provide_network(line: str) -> None:
 
 def own_commands() -> list[str]:
     """Those that neither train nor use what was trained."""
-    lines = [line for line in commands(README, NETWORKS, TRAINING) if line.startswith("fdif ")]
+    pages = README, NETWORKS, TRAINING, CLASSIFICATION
+    lines = [line for line in commands(*pages) if line.startswith("fdif ")]
     return [line for line in lines if not is_of_training(line)]
 
 
@@ -76,7 +93,7 @@ def with_tier(line: str):
     [with_tier(line) for line in [*own_commands(), *table_rows()]],
 )
 def test_command_of_the_pages_runs(folder, line):
-    provide_network(line)
+    provide_input(line)
     result = CliRunner().invoke(cli, small(shlex.split(line)[1:]))
     assert result.exit_code == 0, result.output
     if "--out_dir" in line and "--dry_run" not in line:
