@@ -78,7 +78,10 @@ def split(
         drawn = set(random.Random(seed).sample(groups, min(count, len(groups))))
         chosen = frozenset(name for name, group in pairs if group in drawn)
     if len(chosen) == len(pairs):
-        raise InputError(f"all {len(pairs)} cases would validate; leave some to train on.")
+        raise InputError(
+            f"all {len(pairs)} cases would validate; leave some to train on, or give "
+            "--validation 0."
+        )
     return chosen
 
 

@@ -209,7 +209,7 @@ def differences(one: TrainConfig, other: TrainConfig) -> list[str]:
         for field in dataclasses.fields(one)
     }
     return [
-        f"{name} {a}, not {b}"
+        _difference(name, a, b)
         for name, (a, b) in values.items()
         if a != b and not (name in _PATHS and a and b and _same_path(a, b))
     ]
@@ -218,6 +218,15 @@ def differences(one: TrainConfig, other: TrainConfig) -> list[str]:
 def as_tuples(value: Any) -> Any:
     """JSON's lists, at any depth, as tuples."""
     return tuple(map(as_tuples, value)) if isinstance(value, list) else value
+
+
+def _difference(name: str, a: Any, b: Any) -> str:
+    if name != "generation":
+        return f"{name} {a}, not {b}"
+    if a is None or b is None:
+        return f"volumes {'from files' if a is None else 'on the fly'}"
+    fields = [f.name for f in dataclasses.fields(a) if getattr(a, f.name) != getattr(b, f.name)]
+    return f"what is rendered ({', '.join(fields)})"
 
 
 def _same_path(a: str, b: str) -> bool:

@@ -252,6 +252,7 @@ class Trainer:
     def _finish(self) -> Result:
         self._read_metrics()
         self._validate()
+        self.progress(self._done, self.plan.config.max_iterations, self._note())
         self._save()
         self._outcome.finish(self._state, self._score, self._done, self._validator)
         return Result(self._done, self._score, self._validation)

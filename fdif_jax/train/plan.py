@@ -176,6 +176,11 @@ def _cache_folder(options: RunOptions) -> Path | None:
 
 def _notes(config: TrainConfig, datalist: DataList) -> tuple[str, ...]:
     notes = []
+    if not datalist.tasks and datalist.out_channel is None and config.out_channel is None:
+        notes.append(
+            f"{datalist.path} names no classes: {DEFAULT_OUT_CHANNEL} outputs are assumed; "
+            "--out_channel gives another number"
+        )
     if not datalist.validation:
         notes.append(
             f"{datalist.path} lists no validation cases: nothing is validated, and the last model "

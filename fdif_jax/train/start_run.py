@@ -89,9 +89,14 @@ def describe(plan: Plan, path: Path, devices: int) -> list[str]:
         data,
         f"{config.max_iterations} updates of {config.accumulation * config.crops} crops of "
         f"{size}{shared}, seed {config.seed}",
-        f"intensities: {plan.preprocessing.intensity.kind}",
+        f"intensities: {plan.preprocessing.intensity.kind}; spacing: {_spacing(plan)}",
     ]
     return [*lines, *plan.notes]
+
+
+def _spacing(plan: Plan) -> str:
+    spacing = plan.preprocessing.spacing
+    return "as it is" if spacing is None else f"{' x '.join(f'{mm:g}' for mm in spacing)} mm"
 
 
 def read_all(plan: Plan, say: Say, *, begun: bool) -> None:

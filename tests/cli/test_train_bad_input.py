@@ -329,6 +329,17 @@ def test_no_validation_list_is_a_note(fdif, monkeypatch, small_set):
     result = fdif(f"train --out_dir out {FILES}")
     assert isinstance(result.exception, ZeroDivisionError)
     assert "lists no validation cases: nothing is validated" in result.output
+    assert "intensities: zscore; spacing: as it is" in result.output
+    assert "assumed" not in result.output
+
+
+def test_classes_that_nobody_names_are_a_note(fdif, monkeypatch, small_set):
+    path = small_set / "dataset.json"
+    record = {k: v for k, v in json.loads(path.read_text()).items() if k != "labels"}
+    path.write_text(json.dumps(record))
+    monkeypatch.setattr("fdif_jax.train.loop.Trainer.run", lambda self: 1 / 0)
+    result = fdif(f"train --out_dir out {FILES}")
+    assert "d/dataset.json names no classes: 14 outputs are assumed; --out_channel" in result.output
 
 
 @pytest.mark.usefixtures("listed")

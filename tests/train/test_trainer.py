@@ -1,5 +1,6 @@
 """Whole runs, tiny: what a run leaves, how it goes on, how it ends early."""
 
+import dataclasses
 import json
 import signal
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from tiny_runs import config, save, train, trainer, write_set
 
-from fdif_jax import load_model
+from fdif_jax import SMALL, load_model
 from fdif_jax.errors import InputError
 from fdif_jax.io import metrics
 from fdif_jax.model_io import load_info, weights_of
@@ -100,6 +101,17 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, data, whole, stop_afte
 
 
 @pytest.mark.slow
+def test_the_last_note_knows_the_last_validation(tmp_path, data):
+    run = trainer(tmp_path / "run", config(data, eval_every=4))
+    notes = []
+    run.progress = lambda done, total, note: notes.append((done, note))
+    found = run.run()
+    assert "best Dice" not in notes[-2][1]
+    assert notes[-1][0] == 4
+    assert notes[-1][1].endswith(f"best Dice {found.score.best:.4f}")
+
+
+@pytest.mark.slow
 def test_a_run_that_dies_goes_on_from_its_last_checkpoint(tmp_path, data, whole):
     run = trainer(tmp_path / "run", config(data), RunOptions(log_every=1, checkpoint_every=1))
 
@@ -124,7 +136,10 @@ def test_a_damaged_checkpoint_costs_no_more_than_the_updates_since_the_one_befor
 ):
     path = tmp_path / "run"
     run = trainer(path, config(data), RunOptions(log_every=1, checkpoint_every=1))
-    run.progress = lambda done, total, note: done == 4 and signal.raise_signal(signal.SIGINT)
+    signals = [signal.SIGINT]
+    run.progress = lambda done, total, note: (
+        done == 4 and signals and signal.raise_signal(signals.pop())
+    )
     run.run()  # the last update: a stop has nothing to stop
     (path / "summary.json").unlink()
     for file in (path / "checkpoints/4").rglob("*"):
@@ -218,6 +233,18 @@ def test_a_path_may_be_written_in_several_ways(tmp_path, data, monkeypatch):
         open_run(tmp_path / "run", config(same), overwrite=False)
     with pytest.raises(InputError, match="not other"):
         open_run(tmp_path / "run", config("other.json"), overwrite=False)
+
+
+def test_what_is_rendered_differs_by_its_fields(tmp_path, data):
+    settings = config(data)
+    small = dataclasses.replace(SMALL, grid=settings.patch)
+    rendered = dataclasses.replace(settings, data=None, generation=small)
+    open_run(tmp_path / "run", rendered, overwrite=False)
+    other = dataclasses.replace(rendered, generation=dataclasses.replace(small, max_objects=9))
+    with pytest.raises(InputError, match=r"options \(what is rendered \(max_objects\)\)"):
+        open_run(tmp_path / "run", other, overwrite=False)
+    with pytest.raises(InputError, match=r"volumes on the fly[;)]"):
+        open_run(tmp_path / "run", config(data), overwrite=False)
 
 
 def test_overwriting_deletes_the_run_and_nothing_else(tmp_path, data):
