@@ -137,7 +137,7 @@ def describe(plan: Plan, *, long: bool) -> list[str]:
 
 
 def closing(plan: Plan, report: writer.Report) -> list[str]:
-    """What was done, and the command that trains on it."""
+    """What was done, and how to train on it."""
     rate = report.written / report.elapsed
     lines = [
         f"{report.written} samples written, {report.found} were there; {rate:.1f} samples/s"
@@ -147,14 +147,14 @@ def closing(plan: Plan, report: writer.Report) -> list[str]:
     if report.missing:
         lines.append(f"{report.missing} samples are left to other shards")
         return lines
+    if isinstance(plan.generation.config, ClassificationConfig):
+        return [*lines, "Train on it with SSL3D_classification: docs/classification.md tells how"]
     return [*lines, f"Train on it: {train_command(plan)}"]
 
 
 def train_command(plan: Plan) -> str:
-    """The command that trains on the data set."""
+    """The command that trains on a data set of labelled voxels."""
     generation = plan.generation
-    if isinstance(generation.config, ClassificationConfig):
-        return shlex.join(["fdif", "train-classifier", "--data", str(plan.out_dir)])
     metadata = plan.out_dir / next(iter(plan.layout.metadata()))
     words = ["fdif", "train", "--data_json_path", str(metadata), "--model_name", "swin_unetr"]
     if generation.classes.tasks:
