@@ -6,7 +6,7 @@ off, while threads make the batches of the next ones.
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,6 +61,7 @@ class Trainer:
       mesh: devices that share each batch.
       say: takes sentences for the person.
       progress: takes the bar's state.
+      opening: what was said of the run before, for the log.
     """
 
     plan: Plan
@@ -69,6 +70,7 @@ class Trainer:
     mesh: Mesh
     say: Say = print
     progress: Progress = lambda done, total, note: None
+    opening: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         """Makes what needs no disk: the network, the source of its crops."""
@@ -128,6 +130,8 @@ class Trainer:
             )
             self._outcome = Outcome(self.plan, self.folder, self._parts, self._log, self.say)
             with self._log, stop_signals() as stopped:
+                for line in self.opening:
+                    self._log.say(line)
                 for note in self._notes if self._done == 0 else ():
                     self._tell(note)
                 self._updates(stopped)

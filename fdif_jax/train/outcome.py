@@ -94,10 +94,11 @@ class Outcome:
         if validator is None:
             return
         cases = []
+        spacing = self.plan.preprocessing.spacing or (1.0, 1.0, 1.0)
         for i in range(min(_DRAWN, validator.count)):
             image, label = validator.load(i)
             found = validator.predict(state, image)
-            cases.append(pictures.Drawn(validator.name(i), image[..., 0], label, found))
+            cases.append(pictures.Drawn(validator.name(i), image[..., 0], label, found, spacing))
         pictures.write_predictions(self.folder.path, cases)
 
 

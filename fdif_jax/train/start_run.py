@@ -57,10 +57,12 @@ def start_run(
     if finished is not None and not overwrite:
         yield f"{path} is finished ({finished['updates']} updates); --overwrite trains anew"
         return
-    for line in describe(plan, path, mesh.size):
+    opening = describe(plan, path, mesh.size)
+    for line in opening:
         say(line)
     # The network is made, and a pretrained one read, before anything is written.
-    trainer = Trainer(plan, options, RunFolder(path), mesh, say, progress if first else _no_bar)
+    bar = progress if first else _no_bar
+    trainer = Trainer(plan, options, RunFolder(path), mesh, say, bar, opening)
     begun = not overwrite and read_update(trainer.folder.checkpoints) is not None
     if checkpoints is not None and not begun:
         trainer.begin_with(checkpoints)

@@ -15,7 +15,7 @@ CASES = "inference_visualization.png"
 PLANES = "inference_multiplane_visualization.png"
 
 available = drawing.available
-_NO_LOSS = ("update", "learning_rate", "updates_per_second", "validation")
+_NO_LOSS = ("update", "learning_rate", "updates_per_second", "gradient_norm", "validation")
 _CLASSES_SHOWN = 20
 _COLUMNS = ("image", "reference", "prediction", "errors")
 _ERRORS = {"missed": (0.1, 0.5, 1.0), "added": (1.0, 0.15, 0.1), "other class": (1.0, 0.9, 0.1)}
@@ -86,6 +86,7 @@ def panels(rows: list[dict[str, Any]]) -> list[tuple[str, Lines]]:
     shown = classes if 1 < len(classes) <= _CLASSES_SHOWN else {}
     every = [
         ("loss", _lines(training, losses)),
+        ("norm of the gradient", _lines(training, ["gradient_norm"])),
         ("learning rate", _lines(training, ["learning_rate"])),
         ("validation Dice", _lines(found, ["dice"])),
         ("validation Dice by class", _lines(by_class, shown)),

@@ -57,7 +57,9 @@ def write_ct(folder, cases=3, classes=14):
     return path
 
 
-def test_pre_training_with_110_outputs_then_fine_tuning_to_14(done, tmp_path, fake_recipe):
+def test_pre_training_with_110_outputs_then_fine_tuning_to_14(
+    done, tmp_path, fake_recipe, monkeypatch
+):
     """Lines 1 to 4; the second takes its start from where the first leaves it."""
     done(
         "generate --out_dir ./pretraining_data --D 32 --H 32 --W 64 --num_samples 2 "
@@ -71,6 +73,10 @@ def test_pre_training_with_110_outputs_then_fine_tuning_to_14(done, tmp_path, fa
     assert best.is_symlink()
     assert load_info(best).config.out_channels == 110
     write_ct(tmp_path / "BTCV")
+    drawn = []
+    monkeypatch.setattr(
+        "fdif_jax.viz.training.write_predictions", lambda folder, cases: drawn.extend(cases)
+    )
     said = done(
         "train --data_json_path ./BTCV/dataset.json --model_name swin_unetr --is_real_data "
         "--pretrained_model ./training_output/swin_unetr/model_best.pth "
@@ -83,6 +89,7 @@ def test_pre_training_with_110_outputs_then_fine_tuning_to_14(done, tmp_path, fa
     info = load_info(tuned / "model_best")
     assert info.config.out_channels == 14
     assert info.intensities["spacing"] == [1.5, 1.5, 2.0]
+    assert [case.spacing for case in drawn] == [(1.5, 1.5, 2.0)]
 
 
 def test_multi_task(done, fake_recipe):
@@ -148,6 +155,9 @@ def test_a_ct_from_training_to_a_prediction_on_its_own_grid(done, tmp_path):
             "--spacing 4 4 6 --max_iterations 3 --learning_rate 1e-3 --cache_dir cache "
             f"--out_dir {name}/run --quiet"
         )
+        log = (tmp_path / name / "run/training_log.txt").read_text()
+        assert "3 updates of 2 crops of 32x32x32, seed 0" in log
+        assert "spacing: 4 x 4 x 6 mm" in log
         done(
             f"predict --model {name}/run/model_best --input {name}/image.nii.gz "
             f"--out_dir {name}/predicted"

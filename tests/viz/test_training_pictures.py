@@ -9,7 +9,7 @@ from fdif_jax.io import metrics
 from fdif_jax.viz import drawing, training
 
 ROWS = [
-    {"update": 10, "loss": 2.0, "ce": 1.0, "learning_rate": 1e-4, "updates_per_second": 3.0},
+    {"update": 10, "loss": 2.0, "ce": 1.0, "gradient_norm": 9.0, "learning_rate": 1e-4},
     {"update": 10, "validation": {"dice": 0.5, "by_class": {"a": 0.4, "b": None}, "cases": 2}},
     {"update": 20, "loss": None, "ce": 0.5, "learning_rate": 5e-5, "updates_per_second": 3.0},
     {"update": 20, "validation": {"dice": 0.6, "by_class": {"a": 0.5, "b": 0.7}, "cases": 2}},
@@ -37,6 +37,7 @@ def test_curves_hold_what_was_measured():
     found = dict(training.panels(ROWS))
     assert list(found) == [
         "loss",
+        "norm of the gradient",
         "learning rate",
         "validation Dice",
         "validation Dice by class",
@@ -44,6 +45,7 @@ def test_curves_hold_what_was_measured():
     np.testing.assert_equal(
         found["loss"], {"loss": ([10, 20], [2.0, np.nan]), "ce": ([10, 20], [1.0, 0.5])}
     )
+    assert found["norm of the gradient"] == {"gradient_norm": ([10], [9.0])}
     assert found["learning rate"] == {"learning_rate": ([10, 20], [1e-4, 5e-5])}
     assert found["validation Dice"] == {"dice": ([10, 20], [0.5, 0.6])}
     np.testing.assert_equal(found["validation Dice by class"]["b"], ([10, 20], [np.nan, 0.7]))
