@@ -72,10 +72,7 @@ def load_metadata(path: Path) -> dict[str, Any]:
     Raises:
       InputError: it cannot be read or is none.
     """
-    record = _load_json(path)
-    if not isinstance(record, dict):
-        raise InputError(f"{path} holds no JSON object.")
-    return record
+    return _load_json(path, dict, "object")
 
 
 def load_list(path: Path) -> list[Any]:
@@ -84,19 +81,19 @@ def load_list(path: Path) -> list[Any]:
     Raises:
       InputError: it cannot be read or is none.
     """
-    record = _load_json(path)
-    if not isinstance(record, list):
-        raise InputError(f"{path} holds no JSON list.")
-    return record
+    return _load_json(path, list, "list")
 
 
-def _load_json(path: Path) -> Any:
+def _load_json(path: Path, kind: type, noun: str) -> Any:
     try:
-        return json.loads(path.read_bytes())
+        record = json.loads(path.read_bytes())
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is no JSON: {error}.") from error
+    if not isinstance(record, kind):
+        raise InputError(f"{path} holds no JSON {noun}.")
+    return record
 
 
 def find(path: Path) -> Path:
