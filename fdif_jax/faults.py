@@ -1,4 +1,4 @@
-"""The ways in which a disk fails while orbax writes to it, as one fault."""
+"""Faults of the machine, known by what libraries say of them: a failing disk, no memory left."""
 
 import re
 from collections.abc import Iterator
@@ -12,9 +12,17 @@ _OS_REASON = re.compile(r"\[Errno \d+\] ([^:]*)|([^:]*) \[os_error_code")
 _LONGEST = 200  # characters of a reason that is none of these
 
 
+def out_of_memory(error: Exception) -> bool:
+    """Whether the host had no memory left, or a device, which jax tells by a word in its text."""
+    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
+
+
 @contextmanager
 def one_fault(what: str, remedy: str) -> Iterator[None]:
-    """Turns them into an EnvironmentFault: ``what`` (the reason)``remedy``."""
+    """Turns a failing disk, while orbax writes to it, into an EnvironmentFault.
+
+    Its text is ``what`` (the reason)``remedy``.
+    """
     try:
         yield
     except FdifError:

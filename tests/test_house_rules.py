@@ -30,7 +30,7 @@ MAY_USE = {
     "model_weights": {"models"},
     "model_io": {"models", "model_weights", "config", "faults"},
     "interop": {"models", "io"},
-    "infer": _NETWORKS_ON_DATA,
+    "infer": {*_NETWORKS_ON_DATA, "faults"},
     "viz": {"io", "synth", "infer", "data", "config"},
     "train": {*_NETWORKS_ON_DATA, "infer", "viz", "memory", "faults"},
 }

@@ -14,6 +14,7 @@ from fdif_jax.cli import limits
 from fdif_jax.cli.plan import Plan, make_plan
 from fdif_jax.cli.progress import Bar
 from fdif_jax.errors import EnvironmentFault, InputError
+from fdif_jax.faults import out_of_memory
 from fdif_jax.io import folder, log, writer
 from fdif_jax.io.layout import TRAINING
 from fdif_jax.memory import human
@@ -87,7 +88,7 @@ def run(plan: Plan, *, scenes: bool, quiet: bool) -> writer.Report:
         try:
             return plan.recipe.produce(split, index)
         except jax.errors.JaxRuntimeError as error:
-            if "RESOURCE_EXHAUSTED" in str(error):
+            if out_of_memory(error):
                 raise MemoryError from error
             raise
 

@@ -24,6 +24,7 @@ from fdif_jax.data.images import read_image
 from fdif_jax.data.preprocess import Prepared
 from fdif_jax.data.survey import Header
 from fdif_jax.errors import EnvironmentFault, InputError
+from fdif_jax.faults import out_of_memory
 from fdif_jax.infer.predictor import Predictor
 from fdif_jax.infer.sliding_window import Progress, classes_of, window_count
 from fdif_jax.io import atomic, nifti
@@ -148,7 +149,7 @@ def _enough_memory() -> Iterator[None]:
     try:
         yield
     except (MemoryError, jax.errors.JaxRuntimeError) as error:
-        if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error):
+        if not out_of_memory(error):
             raise
         raise EnvironmentFault(
             "there is not enough memory; lower --batch, leave --probabilities out, or cut the "

@@ -8,6 +8,7 @@ import jax
 from jax.experimental import multihost_utils
 
 from fdif_jax.errors import EnvironmentFault, InputError
+from fdif_jax.faults import out_of_memory
 from fdif_jax.train.checkpoints import read_update
 from fdif_jax.train.config import RunOptions, TrainConfig
 from fdif_jax.train.devices import make_mesh
@@ -167,7 +168,7 @@ def _run(trainer: Trainer) -> Result:
     try:
         return trainer.run()
     except jax.errors.JaxRuntimeError as error:
-        if "RESOURCE_EXHAUSTED" not in str(error):
+        if not out_of_memory(error):
             raise
         raise EnvironmentFault(
             "the device has not enough memory; lower --batch_size, --num_crops or --grid_size, or "
