@@ -183,19 +183,19 @@ def worker_step(options: argparse.Namespace, rounds: Rounds) -> None:
     import jax
 
     from fdif_jax.train.devices import make_mesh
-    from fdif_jax.train.program import compile_update, recipe_of
-    from fdif_jax.train.sources import device_batches, make_source
-    from fdif_jax.train.start import first_network
+    from fdif_jax.train.program import compile_update
+    from fdif_jax.train.segmentation import segmentation_job
+    from fdif_jax.train.sources import device_batches
     from fdif_jax.train.step import take_apart
 
     with tempfile.TemporaryDirectory() as folder:
         _, _, plan = planned(options, folder)
         mesh, slots = make_mesh(1), range(plan.config.crops)
-        parts, state = take_apart(first_network(plan).model, recipe_of(plan), mesh)
-        source = make_source(plan)
-        batches = device_batches(source, mesh, slots=slots, accumulation=1, updates=range(1))
+        job = segmentation_job(plan)
+        parts, state = take_apart(job.start().model, job.recipe, mesh)
+        batches = device_batches(job.source, mesh, slots=slots, accumulation=1, updates=range(1))
         batch = next(batches)
-        step = compile_update(plan, parts, mesh, state, *batch)
+        step = compile_update(job, parts, mesh, state, *batch)
         while True:
             for _ in range(rounds.updates):
                 state, _ = step(state, *batch)

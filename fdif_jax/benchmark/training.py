@@ -77,16 +77,17 @@ def _in_process(task: dict[str, Any]) -> dict[str, Any]:
     from fdif_jax.train.config import RunOptions
     from fdif_jax.train.devices import make_mesh, own_slots
     from fdif_jax.train.plan import make_plan
-    from fdif_jax.train.program import compile_update, recipe_of
-    from fdif_jax.train.sources import device_batches, make_source
+    from fdif_jax.train.program import compile_update
+    from fdif_jax.train.segmentation import segmentation_job
+    from fdif_jax.train.sources import device_batches
     from fdif_jax.train.step import take_apart
 
     config = TrainConfig.from_json(task)
-    plan = make_plan(config, RunOptions())
+    job = segmentation_job(make_plan(config, RunOptions()))
     mesh = make_mesh()
-    parts, state = take_apart(build(plan.network, rngs=nnx.Rngs(0)), recipe_of(plan), mesh)
+    parts, state = take_apart(build(job.network, rngs=nnx.Rngs(0)), job.recipe, mesh)
     batches = device_batches(
-        make_source(plan),
+        job.source,
         mesh,
         slots=own_slots(config.crops, mesh),
         accumulation=config.accumulation,
@@ -94,7 +95,7 @@ def _in_process(task: dict[str, Any]) -> dict[str, Any]:
     )
     first = next(batches)
     began = time.perf_counter()
-    step = compile_update(plan, parts, mesh, state, *first)
+    step = compile_update(job, parts, mesh, state, *first)
     compiled = time.perf_counter() - began
     state, metrics = step(state, *first)
     jax.block_until_ready(metrics)

@@ -25,7 +25,7 @@ class Score(NamedTuple):
     """How the run has done so far; part of a checkpoint."""
 
     best: float | None = None
-    """Largest validation Dice."""
+    """Largest score of a validation."""
     best_update: int = 0
     evaluations_since: int = 0
     """Validations since then, for --early_stop."""

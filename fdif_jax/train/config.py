@@ -10,6 +10,8 @@ from fdif_jax.errors import InputError, lookup
 
 Loss = Literal["dice_ce", "ce"]
 Precision = Literal["fp32", "bf16"]
+Kind = Literal["pretraining", "training_from_scratch", "fine_tuning"]
+"""What a run folder is called after."""
 DEFAULT_PATCH = (96, 96, 96)
 DEFAULT_SPACING = (1.5, 1.5, 2.0)
 DEFAULT_OUT_CHANNEL = 14

@@ -26,13 +26,32 @@ _CLASSES_SHOWN = 20
 _FLUSH_SECONDS = 10  # what a kill may cost TensorBoard; the files of our own lose nothing
 
 
+def key_of(measure: str) -> str:
+    """The name in files of what a score is called in sentences."""
+    return measure.lower().replace(" ", "_")
+
+
 class Validation(NamedTuple):
     """What one validation found. NaN: no case has the class."""
 
-    dice: float
+    score: float
+    """What validations are ranked by; larger is better."""
     by_class: Mapping[str, float]
+    """The score's parts."""
     cases: int
     seconds: float
+    measure: str = "Dice"
+    """What the score is called."""
+
+    @property
+    def key(self) -> str:
+        """The score's name in files."""
+        return key_of(self.measure)
+
+    def scores(self) -> dict[str, Any]:
+        """What files keep of it, in plain values."""
+        by_class = {name: float(value) for name, value in self.by_class.items()}
+        return {self.key: float(self.score), "by_class": by_class, "cases": self.cases}
 
 
 class RunLog:
@@ -94,17 +113,18 @@ class RunLog:
 
     def validation(self, update: int, found: Validation) -> None:
         """Adds what a validation found."""
-        by_class = {name: float(value) for name, value in found.by_class.items()}
-        row = found._asdict() | {"dice": float(found.dice), "by_class": by_class}
+        row = found.scores() | {"seconds": found.seconds}
+        by_class = row["by_class"]
         _write(self._numbers, metrics.encode({"update": update, "validation": row}))
         classes = ""
         if len(by_class) <= _CLASSES_SHOWN:
             classes = "".join(f", {name} {value:.4f}" for name, value in by_class.items())
         self.say(
-            f"validation after update {update}: Dice {found.dice:.4f}{classes} "
+            f"validation after update {update}: {found.measure} {found.score:.4f}{classes} "
             f"({found.cases} cases in {found.seconds:.1f} s)"
         )
-        self._plot(update, "validation", {"dice": row["dice"]} | _prefixed(by_class))
+        parts = {f"{found.key}_by_class/{name}": value for name, value in by_class.items()}
+        self._plot(update, "validation", {found.key: row[found.key]} | parts)
 
     def close(self) -> None:
         """Ends the files."""
@@ -131,10 +151,6 @@ class RunLog:
             for name, value in values.items():
                 if math.isfinite(value):
                     self._board.add_scalar(f"{group}/{name}", value, update)
-
-
-def _prefixed(by_class: Mapping[str, float]) -> dict[str, float]:
-    return {f"dice_by_class/{name}": value for name, value in by_class.items()}
 
 
 def _append(path: Path) -> BinaryIO:

@@ -19,20 +19,19 @@ from fdif_jax.train import schedules
 from fdif_jax.train.checkpoints import Checkpoints, Score
 from fdif_jax.train.config import RunOptions
 from fdif_jax.train.devices import own_slots
+from fdif_jax.train.job import Say
 from fdif_jax.train.log import RunLog, Validation
 from fdif_jax.train.outcome import Outcome
 from fdif_jax.train.plan import Plan
-from fdif_jax.train.program import compile_update, recipe_of
+from fdif_jax.train.program import compile_update
 from fdif_jax.train.readings import NotANumber, Readings
 from fdif_jax.train.run_folder import RunFolder
+from fdif_jax.train.segmentation import segmentation_job
 from fdif_jax.train.signals import stop_signals
-from fdif_jax.train.sources import device_batches, make_source
-from fdif_jax.train.start import first_network
+from fdif_jax.train.sources import device_batches
 from fdif_jax.train.step import State, take_apart
 from fdif_jax.train.trace import trace
-from fdif_jax.train.validate import make_validator
 
-Say = Callable[[str], None]
 Progress = Callable[[int, int, str], None]
 """Called with (updates done, all, a note)."""
 
@@ -74,15 +73,14 @@ class Trainer:
 
     def __post_init__(self) -> None:
         """Makes what needs no disk: the network, the source of its crops."""
-        config = self.plan.config
-        self._slots = own_slots(config.crops, self.mesh)
-        self._source = make_source(self.plan)
-        start = first_network(self.plan)
+        self.job = job = segmentation_job(self.plan)
+        self._slots = own_slots(job.config.crops, self.mesh)
+        start = job.start()
         self._notes = start.notes
-        self._parts, self._state = take_apart(start.model, recipe_of(self.plan), self.mesh)
-        self._validator = make_validator(self.plan, self._parts)
+        self._parts, self._state = take_apart(start.model, job.recipe, self.mesh)
+        self._validator = job.validator(self._parts)
         self._programs: dict[bool, Any] = {}
-        self._readings = Readings(self._source.name, config.accumulation)
+        self._readings = Readings(job.source.name, job.config.accumulation)
         self._loss: float | None = None
         self._score = Score()
         self._validation: Validation | None = None
@@ -128,7 +126,7 @@ class Trainer:
                 tensorboard=self.options.tensorboard,
                 enabled=jax.process_index() == 0,
             )
-            self._outcome = Outcome(self.plan, self.folder, self._parts, self._log, self.say)
+            self._outcome = Outcome(self.job, self.folder, self._parts, self._log, self.say)
             with self._log, stop_signals() as stopped:
                 for line in self.opening:
                     self._log.say(line)
@@ -142,12 +140,12 @@ class Trainer:
     def _take_over(self, state: State, score: Score) -> None:
         self._state, self._score = state, score
         self._done = int(state.update)
-        self._validated = self._done if self._done % self.plan.config.eval_every == 0 else -1
+        self._validated = self._done if self._done % self.job.config.eval_every == 0 else -1
 
     def _updates(self, stopped: Callable[[], bool]) -> None:
-        config = self.plan.config
+        config = self.job.config
         batches = device_batches(
-            self._source,
+            self.job.source,
             self.mesh,
             slots=self._slots,
             accumulation=config.accumulation,
@@ -180,18 +178,18 @@ class Trainer:
 
     def _program(self, images: Array, labels: Array) -> Any:
         """The step, compiled when its first batch is there."""
-        frozen = self._done < self.plan.config.freeze_encoder
+        frozen = self._done < self.job.config.freeze_encoder
         if frozen not in self._programs:
             began = time.monotonic()
             self._programs[frozen] = compile_update(
-                self.plan, self._parts, self.mesh, self._state, images, labels, frozen=frozen
+                self.job, self._parts, self.mesh, self._state, images, labels, frozen=frozen
             )
             self._tell(f"compiled the update in {time.monotonic() - began:.0f} s")
             self._readings.start_clock()
         return self._programs[frozen]
 
     def _between_updates(self) -> None:
-        config, done = self.plan.config, self._done
+        config, done = self.job.config, self._done
         evaluate = done % config.eval_every == 0 and not self._over()
         save = done % (self.options.checkpoint_every or config.eval_every) == 0
         if done % self.options.log_every == 0 or evaluate or save or self._over():
@@ -224,7 +222,7 @@ class Trainer:
             ) from None
         if found is None:
             return
-        config = self.plan.config
+        config = self.job.config
         rate = schedules.warmup_cosine(config.learning_rate, config.max_iterations)(self._done - 1)
         self._loss = found.means["loss"]
         more = {"learning_rate": float(rate), "updates_per_second": found.updates_per_second}
@@ -236,10 +234,11 @@ class Trainer:
         found = self._validator(self._state)
         self._validation, self._validated = found, self._done
         self._log.validation(self._done, found)
-        self.say(f"update {self._done}: validation Dice {found.dice:.4f} ({found.cases} cases)")
+        said = f"validation {found.measure} {found.score:.4f} ({found.cases} cases)"
+        self.say(f"update {self._done}: {said}")
         score = self._score
-        if score.best is None or found.dice > score.best:
-            self._score = Score(found.dice, self._done, 0)
+        if score.best is None or found.score > score.best:
+            self._score = Score(found.score, self._done, 0)
             self._outcome.save_best(self._state, found)
         else:
             self._score = score._replace(evaluations_since=score.evaluations_since + 1)
@@ -256,25 +255,26 @@ class Trainer:
     def _finish(self) -> Result:
         self._read_metrics()
         self._validate()
-        self.progress(self._done, self.plan.config.max_iterations, self._note())
+        self.progress(self._done, self.job.config.max_iterations, self._note())
         self._save()
         self._outcome.finish(self._state, self._score, self._done, self._validator)
         return Result(self._done, self._score, self._validation)
 
     def _early(self) -> bool:
-        most = self.plan.config.early_stop
+        most = self.job.config.early_stop
         if not most or self._score.evaluations_since < most:
             return False
-        self._tell(f"no better Dice in {most} validations: stopping after update {self._done}")
+        measure = self.job.words.score
+        self._tell(f"no better {measure} in {most} validations: stopping after update {self._done}")
         return True
 
     def _over(self) -> bool:
-        return self._done >= self.plan.config.max_iterations
+        return self._done >= self.job.config.max_iterations
 
     def _note(self) -> str:
         parts = [] if self._loss is None else [f"loss {self._loss:.4f}"]
         if self._score.best is not None:
-            parts.append(f"best Dice {self._score.best:.4f}")
+            parts.append(f"best {self.job.words.score} {self._score.best:.4f}")
         return ", ".join(parts)
 
     def _tell(self, sentence: str) -> None:

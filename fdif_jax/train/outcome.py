@@ -10,15 +10,11 @@ import jax
 from fdif_jax.io import metrics
 from fdif_jax.model_io import ModelInfo, save_model
 from fdif_jax.train.checkpoints import Score, require_room
+from fdif_jax.train.job import Job, Validator
 from fdif_jax.train.log import RunLog, Validation
-from fdif_jax.train.plan import Plan
 from fdif_jax.train.run_folder import RunFolder, point_to_best
 from fdif_jax.train.step import Parts, State, put_together
-from fdif_jax.train.validate import Validator
 from fdif_jax.viz import training as pictures
-
-_DRAWN = 4
-"""Validation cases in the pictures."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,14 +22,14 @@ class Outcome:
     """Writes them, in the first process of a job.
 
     Args:
-      plan: what was trained on what.
+      job: what is learnt.
       folder: where.
       parts: of the network.
       log: told what was written.
       say: takes sentences for the person.
     """
 
-    plan: Plan
+    job: Job
     folder: RunFolder
     parts: Parts
     log: RunLog
@@ -43,8 +39,7 @@ class Outcome:
         """``model_best``: the weights of this moment."""
         if jax.process_index():
             return
-        scores = {"dice": found.dice, "by_class": dict(found.by_class), "cases": found.cases}
-        self._save(self.folder.best, state, {"validation": scores})
+        self._save(self.folder.best, state, {"validation": found.scores()})
         self._point()
 
     def finish(self, state: State, score: Score, done: int, validator: Validator | None) -> None:
@@ -56,19 +51,20 @@ class Outcome:
             self._save(self.folder.best, state, {})
             self._point()
         self._draw(state, validator)
+        key = self.job.words.key
         self.folder.finish(
-            {"updates": done, "best_dice": score.best, "best_update": score.best_update}
+            {"updates": done, f"best_{key}": score.best, "best_update": score.best_update}
         )
 
     def _point(self) -> None:
         """A fine-tuned model does not take the place of the one that its command starts from."""
-        if self.plan.kind != "fine_tuning":
-            point_to_best(self.folder, self.plan.config.model_name)
+        if self.job.kind != "fine_tuning":
+            point_to_best(self.folder, self.job.config.model_name)
 
     def _save(self, path: Any, state: State, extra: dict[str, Any]) -> None:
         require_room(self.folder.path, (state.params, state.stats))
         model = put_together(self.parts, state)
-        config = self.plan.config
+        config = self.job.config
         provenance = {
             "trained_on": config.data or "volumes on the fly",
             "updates": int(state.update),
@@ -80,8 +76,8 @@ class Outcome:
         info = ModelInfo(
             model.config,
             config.patch,
-            self.plan.preprocessing.to_json(),
-            _plain(self.plan.class_names),
+            self.job.intensities,
+            _plain(self.job.class_names),
             provenance,
         )
         save_model(path, model, info)
@@ -91,15 +87,7 @@ class Outcome:
             self.log.say("no pictures: pip install 'fdif-jax[viz]'")
             return
         pictures.write_curves(self.folder.path / metrics.FILE, self.folder.path / "curves.png")
-        if validator is None:
-            return
-        cases = []
-        spacing = self.plan.preprocessing.spacing or (1.0, 1.0, 1.0)
-        for i in range(min(_DRAWN, validator.count)):
-            image, label = validator.load(i)
-            found = validator.predict(state, image)
-            cases.append(pictures.Drawn(validator.name(i), image[..., 0], label, found, spacing))
-        pictures.write_predictions(self.folder.path, cases)
+        self.job.draw(self.folder.path, state, validator)
 
 
 def _plain(names: Any) -> Any:

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jax
 
@@ -17,10 +17,14 @@ from fdif_jax.models.registry import Config
 from fdif_jax.synth.plugins import load_catalog
 from fdif_jax.synth.recipe import Recipe as Generator
 from fdif_jax.synth.recipes import make_recipe
-from fdif_jax.train.config import DEFAULT_OUT_CHANNEL, MAX_CLASSES, RunOptions, TrainConfig
+from fdif_jax.train.config import (
+    DEFAULT_OUT_CHANNEL,
+    MAX_CLASSES,
+    Kind,
+    RunOptions,
+    TrainConfig,
+)
 from fdif_jax.train.network import network_config
-
-Kind = Literal["pretraining", "training_from_scratch", "fine_tuning"]
 
 
 @dataclasses.dataclass(frozen=True)

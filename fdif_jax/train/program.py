@@ -1,4 +1,4 @@
-"""The update of a plan, compiled."""
+"""The update of a job, compiled."""
 
 import dataclasses
 from typing import Any
@@ -8,12 +8,13 @@ from jax.sharding import Mesh
 
 from fdif_jax.compilation import compile_step
 from fdif_jax.models.registry import family_of
+from fdif_jax.train.job import Job
 from fdif_jax.train.plan import Plan
 from fdif_jax.train.step import Parts, Recipe, State, make_step
 
 
 def recipe_of(plan: Plan) -> Recipe:
-    """What the step needs of a plan."""
+    """What the step needs of a plan for segmentation."""
     config = plan.config
     return Recipe(
         learning_rate=config.learning_rate,
@@ -27,7 +28,7 @@ def recipe_of(plan: Plan) -> Recipe:
 
 
 def compile_update(
-    plan: Plan,
+    job: Job,
     parts: Parts,
     mesh: Mesh,
     state: State,
@@ -39,7 +40,7 @@ def compile_update(
     """A compiled ``Step`` for batches like this one; it takes its state over.
 
     Args:
-      plan: of the run.
+      job: what is learnt.
       parts: of its network, from ``take_apart``.
       mesh: devices that share each batch.
       state: for its shapes; it is not used up.
@@ -47,6 +48,6 @@ def compile_update(
       labels: of the batch.
       frozen: the encoder stays as it is.
     """
-    recipe = dataclasses.replace(recipe_of(plan), frozen=frozen)
-    lean = family_of(plan.network) == "vnet"  # see compile_step
+    recipe = dataclasses.replace(job.recipe, frozen=frozen)
+    lean = family_of(job.network) == "vnet"  # see compile_step
     return compile_step(make_step(parts, recipe, mesh), state, images, labels, lean=lean)

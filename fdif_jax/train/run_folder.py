@@ -15,9 +15,8 @@ from typing import Any
 
 from fdif_jax.errors import EnvironmentFault, InputError
 from fdif_jax.io import atomic, metrics
-from fdif_jax.train.config import TrainConfig, differences
+from fdif_jax.train.config import Kind, TrainConfig, differences
 from fdif_jax.train.log import TENSORBOARD_FOLDER, TEXT_FILE
-from fdif_jax.train.plan import Plan
 
 ROOT = Path("training_output")
 _FORMAT = 1
@@ -39,7 +38,7 @@ class RunFolder:
 
     @property
     def best(self) -> Path:
-        """Model folder with the best validation Dice."""
+        """Model folder with the best score of a validation."""
         return self.path / "model_best"
 
     @property
@@ -83,10 +82,10 @@ class RunFolder:
         _write(self.path / _SUMMARY, summary)
 
 
-def default_path(plan: Plan) -> Path:
+def default_path(model_name: str, kind: Kind) -> Path:
     """``training_output/<model>/<kind>/<time>``."""
     name = time.strftime("%Y-%m-%d_%H-%M-%S")
-    return ROOT / plan.config.model_name / plan.kind / name
+    return ROOT / model_name / kind / name
 
 
 def open_run(path: Path, config: TrainConfig, *, overwrite: bool) -> RunFolder:

@@ -1,6 +1,5 @@
 """A whole run, from its config to the sentences at its end."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +11,12 @@ from fdif_jax.faults import out_of_memory
 from fdif_jax.train.checkpoints import read_update
 from fdif_jax.train.config import RunOptions, TrainConfig
 from fdif_jax.train.devices import make_mesh
+from fdif_jax.train.job import Say
 from fdif_jax.train.log import require_tensorboard
-from fdif_jax.train.loop import Progress, Result, Say, Trainer
+from fdif_jax.train.loop import Progress, Result, Trainer
 from fdif_jax.train.plan import Plan, make_plan
 from fdif_jax.train.run_folder import RunFolder, check_run, default_path, open_run
+from fdif_jax.train.segmentation import segmentation_job
 
 
 def start_run(
@@ -51,7 +52,7 @@ def start_run(
     checkpoints = _checkpoints_of(resume_from)
     plan = make_plan(config, options)
     mesh = make_mesh(options.devices)
-    path = out_dir or default_path(plan)
+    path = out_dir or default_path(config.model_name, plan.kind)
     first = jax.process_index() == 0
     say = say if first else _nothing
     finished = RunFolder(path).summary()
@@ -67,7 +68,7 @@ def start_run(
     begun = not overwrite and read_update(trainer.folder.checkpoints) is not None
     if checkpoints is not None and not begun:
         trainer.begin_with(checkpoints)
-    read_all(plan, say, begun=begun)
+    trainer.job.read_all(say, begun)
     if options.profile is not None:
         _make_folder(Path(options.profile))
     _open(path, config, overwrite)
@@ -77,59 +78,18 @@ def start_run(
 
 def describe(plan: Plan, path: Path, devices: int) -> list[str]:
     """What will be trained on what."""
-    config = plan.config
+    job = segmentation_job(plan)
+    config, words = job.config, job.words
     size = "x".join(map(str, config.patch))
-    if plan.datalist is None:
-        data = "volumes rendered on the fly"
-    else:
-        counts = f"{len(plan.datalist.training)} training, {len(plan.datalist.validation)}"
-        data = f"{plan.datalist.path}: {counts} validation cases"
-    classes = ", ".join(f"{t} {n}" for t, n in zip(plan.tasks, plan.channels, strict=False))
-    outputs = classes or str(plan.channels[0])
     shared = "" if devices == 1 else f" on {devices} devices"
-    lines = [
-        f"{plan.kind.replace('_', ' ')}: {config.model_name}, {outputs} outputs, into {path}",
-        data,
-        f"{config.max_iterations} updates of {config.accumulation * config.crops} crops of "
-        f"{size}{shared}, seed {config.seed}",
-        f"intensities: {plan.preprocessing.intensity.kind}; spacing: {_spacing(plan)}",
+    return [
+        f"{job.kind.replace('_', ' ')}: {config.model_name}, {words.outputs} outputs, into {path}",
+        words.data,
+        f"{config.max_iterations} updates of {config.accumulation * config.crops} {words.sample} "
+        f"of {size}{shared}, seed {config.seed}",
+        words.images,
+        *words.notes,
     ]
-    return [*lines, *plan.notes]
-
-
-def _spacing(plan: Plan) -> str:
-    spacing = plan.preprocessing.spacing
-    return "as it is" if spacing is None else f"{' x '.join(f'{mm:g}' for mm in spacing)} mm"
-
-
-def read_all(plan: Plan, say: Say, *, begun: bool) -> None:
-    """Reads every case before anything is compiled: what is wrong with a file is said now.
-
-    That fills the cache. Where there is none it is done once, at the beginning of a run, and left
-    out for files of ``fdif generate``, which ``fdif validate`` checks.
-
-    Args:
-      plan: of the run.
-      say: takes a sentence.
-      begun: the run has a checkpoint.
-
-    Raises:
-      InputError: a file cannot be read or holds what it should not.
-    """
-    if plan.datalist is None or plan.volumes is None:
-        return
-    cached = plan.volumes.folder is not None
-    if not cached and (begun or plan.datalist.synthetic):
-        return
-    cases = [*plan.datalist.training, *plan.datalist.validation[: plan.config.eval_max_cases]]
-    own = cases[jax.process_index() :: jax.process_count()]
-    began = time.monotonic()
-    for case in own:
-        plan.volumes.load(case)
-    seconds = time.monotonic() - began
-    if seconds > 1:
-        done = f"prepared in {plan.volumes.folder}" if cached else "looked at"
-        say(f"{len(own)} cases {done}, {seconds:.0f} s")
 
 
 def closing(trainer: Trainer, result: Result) -> Iterator[str]:
@@ -137,7 +97,8 @@ def closing(trainer: Trainer, result: Result) -> Iterator[str]:
     folder, score = trainer.folder, result.score
     yield f"{result.updates} updates done; the last model is {folder.last}"
     if score.best is not None:
-        best = f"best validation Dice {score.best:.4f}, after update {score.best_update}"
+        measure = trainer.job.words.score
+        best = f"best validation {measure} {score.best:.4f}, after update {score.best_update}"
         yield f"{best}: {folder.best}"
     command = f"fdif predict --model {folder.best} --input IMAGES --out_dir PREDICTIONS"
     yield f"Predict with it: {command}"
