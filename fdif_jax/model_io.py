@@ -33,7 +33,14 @@ from fdif_jax.model_weights import (
     shapes_of,
     weights_of,
 )
-from fdif_jax.models.registry import Config, Network, build, config_from, family_of
+from fdif_jax.models.heads import ClassifierConfig
+from fdif_jax.models.registry import (
+    AnyConfig,
+    AnyNetwork,
+    build_any,
+    config_from,
+    to_record,
+)
 
 __all__ = [
     "ModelInfo",
@@ -43,6 +50,7 @@ __all__ = [
     "load_info",
     "load_model",
     "model_folder",
+    "refuse_classifier",
     "refuse_run_folder",
     "save_model",
     "set_weights",
@@ -66,14 +74,14 @@ class ModelInfo:
       provenance: where the weights come from: file, command, data, versions.
     """
 
-    config: Config
+    config: AnyConfig
     patch: tuple[int, int, int] | None = None
     intensities: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     class_names: Any = None
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
-def save_model(path: Path | str, model: Network, info: ModelInfo | None = None) -> None:
+def save_model(path: Path | str, model: AnyNetwork, info: ModelInfo | None = None) -> None:
     """Writes a model folder, complete or not at all; an existing one is replaced.
 
     One process may save into a folder at a time.
@@ -128,8 +136,8 @@ def load_model(
     in_channels: int | None = None,
     image_size: tuple[int, int, int] | None = None,
     rngs: nnx.Rngs | None = None,
-) -> Network:
-    """The network of a model folder, in evaluation mode; adapted where that is asked for.
+) -> AnyNetwork:
+    """The network or classifier of a model folder, in evaluation mode; adapted where asked for.
 
     Args:
       path: the folder; a ``.pth`` behind its name is ignored.
@@ -144,13 +152,28 @@ def load_model(
     """
     folder = model_folder(path)
     info, weights = _checked(folder)
-    model = build(info.config, rngs=nnx.Rngs(0))
+    model = build_any(info.config, rngs=nnx.Rngs(0))
     set_weights(model, _restore(weights))
     model, _ = adapt(
         model, out_channels=out_channels, in_channels=in_channels, image_size=image_size, rngs=rngs
     )
     model.eval()
     return model
+
+
+def refuse_classifier(path: Path | str, info: ModelInfo, doing: str) -> None:
+    """Refuses the model folder of a classifier where labels of voxels are needed.
+
+    Args:
+      path: the folder.
+      info: what ``load_info`` gave.
+      doing: what for, e.g. ``fdif export writes``.
+
+    Raises:
+      InputError: it is one.
+    """
+    if isinstance(info.config, ClassifierConfig):
+        raise InputError(f"{path} is a classifier; {doing} segmentation networks: give one.")
 
 
 def check_folder(path: Path | str) -> ModelInfo:
@@ -187,7 +210,7 @@ def refuse_run_folder(path: Path) -> None:
         raise InputError(f"{path} is the folder of a run; give {best}.")
 
 
-def _create(path: Path, model: Network, values: Mapping[str, Any]) -> None:
+def _create(path: Path, model: AnyNetwork, values: Mapping[str, Any]) -> None:
     for left in path.parent.glob(f".{path.name}.*.tmp"):  # of a save that was killed
         shutil.rmtree(left, ignore_errors=True)
     partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
@@ -199,7 +222,7 @@ def _create(path: Path, model: Network, values: Mapping[str, Any]) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _replace(path: Path, model: Network, values: Mapping[str, Any]) -> None:
+def _replace(path: Path, model: AnyNetwork, values: Mapping[str, Any]) -> None:
     valid = _valid_weights(path)
     name = _WEIGHTS[0] if valid != _WEIGHTS[0] else _WEIGHTS[1]
     for left in path.glob(f"{name}*"):  # of a save that was killed
@@ -219,7 +242,7 @@ def _valid_weights(path: Path) -> str:
         return _WEIGHTS[1]
 
 
-def _write(folder: Path, name: str, model: Network, values: Mapping[str, Any]) -> None:
+def _write(folder: Path, name: str, model: AnyNetwork, values: Mapping[str, Any]) -> None:
     with _checkpointer() as writer:
         writer.save((folder / name).absolute(), jax.device_get(weights_of(model)))
     temporary = folder / f".{_CONFIG}.tmp"
@@ -280,7 +303,7 @@ def _checked(folder: Path) -> tuple[ModelInfo, Path]:
     """The info and the weights' folder, once their names and shapes are those of the config."""
     info, name = _read_info(folder / _CONFIG)
     try:
-        wanted = shapes_of(nnx.eval_shape(lambda: build(info.config, rngs=nnx.Rngs(0))))
+        wanted = shapes_of(nnx.eval_shape(lambda: build_any(info.config, rngs=nnx.Rngs(0))))
     except InputError:
         raise
     except Exception as error:  # a person may have edited the options into anything
@@ -322,12 +345,12 @@ def _readable(path: Path) -> Iterator[None]:
         ) from None
 
 
-def _to_json(config: Config, info: ModelInfo) -> dict[str, Any]:
+def _to_json(config: AnyConfig, info: ModelInfo) -> dict[str, Any]:
     packages = ("fdif-jax", "jax", "flax")
     versions = {name: importlib.metadata.version(name) for name in packages}
     return {
         "format": FORMAT,
-        "network": {"family": family_of(config), "options": dataclasses.asdict(config)},
+        "network": to_record(config),
         "patch": info.patch,
         "intensities": dict(info.intensities),
         "class_names": info.class_names,

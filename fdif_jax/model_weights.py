@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -10,9 +10,10 @@ import numpy as np
 from flax import nnx
 
 from fdif_jax.errors import InputError
-from fdif_jax.models.heads import as_outputs
-from fdif_jax.models.registry import Network, build, family_of
+from fdif_jax.models.heads import Classifier, as_outputs
+from fdif_jax.models.registry import AnyNetwork, Network, build, family_of
 
+N = TypeVar("N", bound=AnyNetwork)
 # The convolutions that see the image; only these depend on the number of input channels.
 _INPUT_KERNELS = {
     "vnet": ("input.conv.kernel",),
@@ -21,7 +22,7 @@ _INPUT_KERNELS = {
     "resenc": ("stem.conv.kernel",),
     "primus": ("patches.kernel",),
 }
-_HEADS = ("head", "side_heads")
+_HEADS = ("head", "side_heads", "linear")
 
 
 def weights_of(model: nnx.Module) -> dict[str, jax.Array]:
@@ -74,13 +75,13 @@ def is_head(path: str) -> bool:
 
 
 def adapt(
-    model: Network,
+    model: N,
     *,
     out_channels: int | Mapping[str, int] | None = None,
     in_channels: int | None = None,
     image_size: tuple[int, int, int] | None = None,
     rngs: nnx.Rngs | None = None,
-) -> tuple[Network, list[str]]:
+) -> tuple[N, list[str]]:
     """A network for another task, input or patch, with all weights that carry over.
 
     Input channels: from 1 to n the kernels are repeated and divided by n; from m to n tiled and
@@ -100,20 +101,33 @@ def adapt(
     Raises:
       InputError: a number of channels or a size that the network cannot take.
     """
-    rngs, notes = rngs or nnx.Rngs(0), []
-    if in_channels is not None and in_channels != model.config.in_channels:
-        notes.append(f"input channels: {model.config.in_channels} to {in_channels}")
-        model = _with_channels(model, in_channels)
-    fixed = getattr(model.config, "image_size", None)
-    if image_size is not None and fixed is not None and tuple(image_size) != fixed:
-        notes.append(f"position embeddings: resampled from {fixed} to {tuple(image_size)}")
-        model.resize_position_embeddings(tuple(image_size))  # type: ignore[union-attr]
-    elif image_size is not None:
-        model.check_size(tuple(image_size))
+    rngs = rngs or nnx.Rngs(0)
+    found: Any
+    if isinstance(model, Classifier):
+        encoder, notes = _for_images(model.encoder, in_channels, image_size)
+        found = model.with_encoder(encoder)
+    else:
+        found, notes = _for_images(model, in_channels, image_size)
     outputs = None if out_channels is None else as_outputs(out_channels)
-    if outputs is not None and outputs != model.config.out_channels:
-        notes.append(f"head: {model.config.out_channels} to {outputs} outputs, starts afresh")
-        model.replace_head(outputs, rngs=rngs)
+    if outputs is not None and outputs != found.config.out_channels:
+        notes.append(f"head: {found.config.out_channels} to {outputs} outputs, starts afresh")
+        found.replace_head(outputs, rngs=rngs)
+    return found, notes
+
+
+def _for_images(
+    model: Network, channels: int | None, size: tuple[int, int, int] | None
+) -> tuple[Network, list[str]]:
+    notes = []
+    if channels is not None and channels != model.config.in_channels:
+        notes.append(f"input channels: {model.config.in_channels} to {channels}")
+        model = _with_channels(model, channels)
+    fixed = getattr(model.config, "image_size", None)
+    if size is not None and fixed is not None and tuple(size) != fixed:
+        notes.append(f"position embeddings: resampled from {fixed} to {tuple(size)}")
+        model.resize_position_embeddings(tuple(size))  # type: ignore[union-attr]
+    elif size is not None:
+        model.check_size(tuple(size))
     return model, notes
 
 

@@ -1,5 +1,6 @@
 """What ends a network: one head, or one per task; and the classifier."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -58,26 +59,80 @@ def as_one(logits: Array | dict[str, Array], outputs: Outputs) -> Array:
     return jnp.concatenate([logits[task] for task, _ in outputs], axis=-1)  # type: ignore[index]
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class ClassifierConfig:
+    """What defines a classifier.
+
+    Attributes:
+      encoder: config of the network whose encoder it has; what that says of outputs has no effect.
+      out_channels: classes, or classes by label.
+      dropout: probability of zeroing one averaged feature in training.
+    """
+
+    encoder: Any
+    out_channels: Outputs
+    dropout: float = 0.0
+
+    @property
+    def in_channels(self) -> int:
+        """Of the images."""
+        return self.encoder.in_channels
+
+
 class Classifier(nnx.Module):
-    """Average of an encoder's deepest map or tokens, dropout, one linear layer.
+    """Average of an encoder's deepest map or tokens, dropout, one linear layer for each label.
 
     Args:
       encoder: any of the five networks; its decoder is dropped, so it costs nothing here.
-      num_classes: width of the result.
+      num_classes: width of the result; where an image has several labels, by label.
       dropout: probability of zeroing one averaged feature in training.
       rngs: streams ``params`` and ``dropout``.
     """
 
-    def __init__(self, encoder: Any, num_classes: int, *, dropout: float = 0.0, rngs: nnx.Rngs):
-        if num_classes < 1:
+    decoder_parts = ("linear",)
+
+    def __init__(
+        self,
+        encoder: Any,
+        num_classes: int | Mapping[str, int] | Outputs,
+        *,
+        dropout: float = 0.0,
+        rngs: nnx.Rngs,
+    ):
+        if isinstance(num_classes, int) and num_classes < 1:
             raise InputError(f"num_classes must be at least 1, got {num_classes}.")
+        outputs = as_outputs(num_classes)
         encoder.drop_decoder()
+        self.config = ClassifierConfig(getattr(encoder, "config", None), outputs, dropout)
         self.encoder = encoder
         self.dropout = Dropout(dropout, rngs=rngs)
-        self.linear = Linear(encoder.encoded_features, num_classes, rngs=rngs)
+        self.linear = self._heads(outputs, rngs)
 
-    def __call__(self, x: Array) -> Array:
-        """(B, D, H, W, C) to float32 logits (B, num_classes)."""
+    def __call__(self, x: Array) -> Array | dict[str, Array]:
+        """(B, D, H, W, C) to float32 logits (B, num_classes), or to these by label."""
         features = self.encoder.encode(x).astype(jnp.float32)
         pooled = features.mean(axis=tuple(range(1, features.ndim - 1)))
-        return self.linear(self.dropout(pooled))
+        return apply_heads(self.linear, self.dropout(pooled))
+
+    def replace_head(
+        self, out_channels: int | Mapping[str, int] | Outputs, *, rngs: nnx.Rngs
+    ) -> None:
+        """Fresh linear layers for other classes; everything else stays."""
+        outputs = as_outputs(out_channels)
+        self.config = dataclasses.replace(self.config, out_channels=outputs)
+        self.linear = self._heads(outputs, rngs)
+
+    def with_encoder(self, encoder: Any) -> "Classifier":
+        """The same classifier on another encoder of the same width."""
+        encoder.drop_decoder()
+        self.encoder = encoder
+        self.config = dataclasses.replace(self.config, encoder=encoder.config)
+        return self
+
+    def check_size(self, size: tuple[int, ...], batch: int = 1) -> None:
+        """Refuses images that the encoder cannot take."""
+        self.encoder.check_size(size, batch)
+
+    def _heads(self, outputs: Outputs, rngs: nnx.Rngs) -> Any:
+        width = self.encoder.encoded_features
+        return build_heads(outputs, lambda n: Linear(width, n, rngs=rngs))

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 import jax
 import jax.numpy as jnp
 from fdif_jax.models.conv import Shape3
-from fdif_jax.models.heads import as_outputs
+from fdif_jax.models.heads import Classifier, ClassifierConfig, as_outputs
 from fdif_jax.models.primus import Primus, PrimusConfig
 from fdif_jax.models.resenc import ResEncUNet
 from fdif_jax.models.resenc_plan import ResEncConfig, resenc_config, resenc_config_from_plans
@@ -21,7 +21,9 @@ from fdif_jax.errors import InputError, lookup
 
 Config: TypeAlias = VNetConfig | UNETRConfig | SwinUNETRConfig | ResEncConfig | PrimusConfig
 Network: TypeAlias = VNet | UNETR | SwinUNETR | ResEncUNet | Primus
-Family = Literal["vnet", "unetr", "swin_unetr", "resenc", "primus"]
+AnyConfig: TypeAlias = Config | ClassifierConfig
+AnyNetwork: TypeAlias = Network | Classifier
+Family = Literal["vnet", "unetr", "swin_unetr", "resenc", "primus", "classifier"]
 
 _CONFIGS: dict[Family, type[Config]] = {
     "vnet": VNetConfig,
@@ -126,6 +128,14 @@ def build(config: Config, *, rngs: nnx.Rngs) -> Network:
     return _NETWORKS[type(config)](config, rngs=rngs)  # type: ignore[arg-type]
 
 
+def build_any(config: AnyConfig, *, rngs: nnx.Rngs) -> AnyNetwork:
+    """The network of a config, or the classifier of one, with fresh weights."""
+    if not isinstance(config, ClassifierConfig):
+        return build(config, rngs=rngs)
+    encoder = build(config.encoder, rngs=rngs)
+    return Classifier(encoder, config.out_channels, dropout=config.dropout, rngs=rngs)
+
+
 def create_model(
     name: str,
     *,
@@ -145,17 +155,31 @@ def create_model(
     return build(config, rngs=rngs)
 
 
-def family_of(config: Config) -> Family:
-    """The network's name in files: ``vnet``, ``unetr``, ``swin_unetr``, ``resenc``, ``primus``."""
+def family_of(config: AnyConfig) -> Family:
+    """The name in files: of a network, e.g. ``swin_unetr``, or ``classifier``."""
+    if isinstance(config, ClassifierConfig):
+        return "classifier"
     return next(family for family, cls in _CONFIGS.items() if isinstance(config, cls))
 
 
-def config_from(family: str, values: Mapping[str, Any]) -> Config:
+def to_record(config: AnyConfig) -> dict[str, Any]:
+    """A config as ``{"family": …, "options": …}`` of plain values; ``config_from`` reads it."""
+    if not isinstance(config, ClassifierConfig):
+        return {"family": family_of(config), "options": dataclasses.asdict(config)}
+    options = {"out_channels": config.out_channels, "dropout": config.dropout}
+    return {"family": "classifier", "options": {"encoder": to_record(config.encoder), **options}}
+
+
+def config_from(family: str, values: Mapping[str, Any]) -> AnyConfig:
     """A config from its fields as JSON gives them (lists for tuples).
 
     Raises:
       InputError: an unknown family or field.
     """
+    if family == "classifier":
+        encoder = values["encoder"]
+        found = config_from(encoder["family"], encoder["options"])
+        return ClassifierConfig(found, _tuples(values["out_channels"]), values["dropout"])
     cls = lookup(_CONFIGS, family, kind="network family")  # type: ignore[arg-type]
     fields = {field.name: None for field in dataclasses.fields(cls)}
     for name in values:
@@ -163,9 +187,9 @@ def config_from(family: str, values: Mapping[str, Any]) -> Config:
     return cls(**{name: _tuples(value) for name, value in values.items()})
 
 
-def count_parameters(config: Config) -> int:
+def count_parameters(config: AnyConfig) -> int:
     """Learnt numbers of a network, without building it."""
-    model = nnx.eval_shape(lambda: build(config, rngs=nnx.Rngs(0)))
+    model = nnx.eval_shape(lambda: build_any(config, rngs=nnx.Rngs(0)))
     return sum(math.prod(p.shape) for p in jax.tree.leaves(nnx.state(model, nnx.Param)))
 
 

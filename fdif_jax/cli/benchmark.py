@@ -157,7 +157,7 @@ def predict(
     from fdif_jax.benchmark import predicting
     from fdif_jax.infer.predictor import check_devices
     from fdif_jax.infer.sliding_window import Windows
-    from fdif_jax.model_io import load_model
+    from fdif_jax.model_io import load_info, load_model, refuse_classifier
 
     if (folder is None) == (model_name is None):
         raise InputError("give either --model or --model_name.")
@@ -171,6 +171,7 @@ def predict(
     if folder is None:
         _check_network(model_name, patch, options["out_channel"])
     else:
+        refuse_classifier(folder, load_info(folder), "fdif benchmark predict measures")
         load_model(folder, image_size=patch).check_size(patch)
     task = predicting.PredictTask(
         str(folder or model_name),

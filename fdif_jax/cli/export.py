@@ -7,7 +7,7 @@ import click
 from fdif_jax.errors import InputError
 from fdif_jax.interop import export_file
 from fdif_jax.interop.exporting import check_target
-from fdif_jax.model_io import load_info, load_model
+from fdif_jax.model_io import load_info, load_model, refuse_classifier
 
 
 @click.command("export")
@@ -55,6 +55,7 @@ def command(
 ) -> None:
     """Write a network's weights for MONAI, nnU-Net or SSL3D."""
     info = load_info(folder)
+    refuse_classifier(folder, info, "fdif export writes")
     check_target(info.config, out, target)
     if out.exists() and not overwrite:
         raise InputError(f"{out} exists; choose another name, or pass --overwrite.")
