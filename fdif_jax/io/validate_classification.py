@@ -32,7 +32,7 @@ def check(root: Path, *, workers: int) -> tuple[int, list[str]]:
     """
     labels, folds = datasets.load_metadata(root / LABELS), datasets.load_list(root / SPLITS)
     layout = _ours(root)
-    errors = [*_check_labels(labels), *_check_folds(folds, labels)]
+    errors = [*check_labels(labels), *_check_folds(folds, labels)]
     stamps = {} if layout is None else {layout.files(r)[0]: r for r in samples(layout.generation)}
     if layout is not None:
         errors += _changed(root, layout)
@@ -74,7 +74,8 @@ def _changed(root: Path, layout: Ssl3dLayout) -> list[str]:
     ]
 
 
-def _check_labels(labels: dict[str, Any]) -> Iterator[str]:
+def check_labels(labels: dict[str, Any]) -> Iterator[str]:
+    """What is wrong with the labels: no class ids, or of several forms."""
     if not labels:
         yield "there are no cases"
     lengths = Counter(len(label) if isinstance(label, list) else 0 for label in labels.values())
@@ -92,13 +93,14 @@ def _check_folds(folds: list[Any], labels: dict[str, Any]) -> Iterator[str]:
         yield f"{SPLITS}: holds {len(folds)} folds; 2 or more are needed"
     told: set[str] = set()
     for number, fold in enumerate(folds):
-        for problem in _check_fold(fold, labels):
+        for problem in check_fold(fold, labels):
             if problem not in told:  # folds may all be alike
                 yield f"{SPLITS}: fold {number} {problem}"
             told.add(problem)
 
 
-def _check_fold(fold: Any, labels: dict[str, Any]) -> Iterator[str]:
+def check_fold(fold: Any, labels: dict[str, Any]) -> Iterator[str]:
+    """What is wrong with one fold; fits behind its name."""
     if not isinstance(fold, dict) or not all(isinstance(fold.get(side), list) for side in _SIDES):
         yield "has no lists 'train' and 'val'"
         return
