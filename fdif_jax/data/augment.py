@@ -40,7 +40,7 @@ def augment(key: Array, images: Array, labels: Array) -> tuple[Array, Array]:
     Args:
       key: one for each crop, (B,).
       images: (B, D, H, W, C) floating.
-      labels: (B, D, H, W) or (B, D, H, W, T).
+      labels: (B, D, H, W) or (B, D, H, W, T); labels of whole crops, (B,) or (B, T), stay.
     """
     draws = jax.vmap(lambda k: draw(k, images.shape[1:4]))(key)
     return jax.vmap(apply)(draws, images, labels)
@@ -62,10 +62,10 @@ def draw(key: Array, shape: tuple[int, ...]) -> Draw:
 
 
 def apply(drawn: Draw, image: Array, label: Array) -> tuple[Array, Array]:
-    """One crop, (D, H, W, C) and (D, H, W) or (D, H, W, T), after what was drawn."""
+    """One crop, (D, H, W, C), and its label after what was drawn."""
     sources = _sources(drawn, image.shape[:3])
     turned = _read(image, sources) + drawn.shift.astype(image.dtype)
-    return turned, _read(label, sources)
+    return turned, label if label.ndim < len(image.shape[:3]) else _read(label, sources)
 
 
 def planes(shape: tuple[int, ...]) -> list[tuple[int, int]]:

@@ -10,7 +10,7 @@ from fdif_jax.errors import InputError, lookup
 
 Loss = Literal["dice_ce", "ce"]
 Precision = Literal["fp32", "bf16"]
-Kind = Literal["pretraining", "training_from_scratch", "fine_tuning"]
+Kind = Literal["pretraining", "training_from_scratch", "fine_tuning", "classification"]
 """What a run folder is called after."""
 DEFAULT_PATCH = (96, 96, 96)
 DEFAULT_SPACING = (1.5, 1.5, 2.0)
@@ -27,6 +27,7 @@ _RANGES = {
     **dict.fromkeys(("freeze_encoder", "early_stop"), (0, _INT32)),
     "out_channel": (2, MAX_CLASSES),
     "seed": (0, MAX_SEED),
+    "fold": (0, _INT32),
 }
 _PATHS = ("data", "pretrained_model")
 _MM = (1e-6, 1e6)
@@ -104,21 +105,7 @@ class TrainConfig:
         """Checks what can be checked without looking at files."""
         if (self.data is None) == (self.generation is None):
             raise InputError("give either --data_json_path or --on_the_fly, not both or neither.")
-        for name, (least, most) in _RANGES.items():
-            _in_range(name, getattr(self, name), least, most)
-        low, high = _RATES
-        if not low <= self.learning_rate <= high:
-            raise InputError(
-                f"learning_rate is {self.learning_rate}; allowed: {low:g} to {high:g}."
-            )
-        if self.spacing is not None and not all(_MM[0] <= s <= _MM[1] for s in self.spacing):
-            raise InputError(
-                f"spacing is {_words(self.spacing)}; give three sizes in mm, or native."
-            )
-        if len(self.patch) != 3 or not all(1 <= n <= MAX_GRID for n in self.patch):
-            raise InputError(
-                f"grid_size is {_words(self.patch)}; give three numbers of voxels, 1 to {MAX_GRID}."
-            )
+        check_common(self)
         if self.generation is not None and self.generation.grid != self.patch:
             raise InputError(
                 f"grid_size is {_words(self.patch)}, but volumes on the fly have "
@@ -162,15 +149,44 @@ class TrainConfig:
         Raises:
           InputError: an unknown key, or a value that is not allowed.
         """
-        fields = {field.name: None for field in dataclasses.fields(cls)}
-        for name in record:
-            lookup(fields, name, kind="key of a training config")
-        values: dict[str, Any] = {k: as_tuples(v) for k, v in record.items()}
+        values = plain_values(cls, record)
         if values.get("generation") is not None:
             values["generation"] = GenerateConfig.from_json(values["generation"])
-        options = dict(values.get("model_options") or {})
-        values["model_options"] = tuple((k, as_tuples(v)) for k, v in sorted(options.items()))
         return cls(**values)
+
+
+def plain_values(cls: type, record: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a config from its JSON, lists as tuples.
+
+    Raises:
+      InputError: an unknown key.
+    """
+    fields = {field.name: None for field in dataclasses.fields(cls)}
+    for name in record:
+        lookup(fields, name, kind="key of a training config")
+    values: dict[str, Any] = {k: as_tuples(v) for k, v in record.items()}
+    options = dict(values.get("model_options") or {})
+    values["model_options"] = tuple((k, as_tuples(v)) for k, v in sorted(options.items()))
+    return values
+
+
+def check_common(config: Any) -> None:
+    """Checks what the configs of all kinds of runs have in common.
+
+    Raises:
+      InputError: a number is out of range.
+    """
+    for name, (least, most) in _RANGES.items():
+        _in_range(name, getattr(config, name, None), least, most)
+    low, high = _RATES
+    if not low <= config.learning_rate <= high:
+        raise InputError(f"learning_rate is {config.learning_rate}; allowed: {low:g} to {high:g}.")
+    if config.spacing is not None and not all(_MM[0] <= s <= _MM[1] for s in config.spacing):
+        raise InputError(f"spacing is {_words(config.spacing)}; give three sizes in mm, or native.")
+    if len(config.patch) != 3 or not all(1 <= n <= MAX_GRID for n in config.patch):
+        raise InputError(
+            f"grid_size is {_words(config.patch)}; give three numbers of voxels, 1 to {MAX_GRID}."
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -201,11 +217,14 @@ class RunOptions:
             _in_range(name, getattr(self, name), 1, _INT32)
 
 
-def differences(one: TrainConfig, other: TrainConfig) -> list[str]:
-    """``name a, not b`` for every field in which two runs differ.
+def differences(one: Any, other: Any) -> list[str]:
+    """``name a, not b`` for every field in which the configs of two runs differ.
 
     Two ways to write the path of one file are no difference.
     """
+    if type(one) is not type(other):
+        kinds = ["segmentation" if isinstance(c, TrainConfig) else "classes" for c in (one, other)]
+        return [f"{kinds[0]}, not {kinds[1]}"]
     values = {
         field.name: (getattr(one, field.name), getattr(other, field.name))
         for field in dataclasses.fields(one)

@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from fdif_jax.models.registry import Config
-from fdif_jax.train.config import Kind, TrainConfig
+from fdif_jax.models.registry import AnyConfig
+from fdif_jax.train.class_config import RunConfig
+from fdif_jax.train.config import Kind
 from fdif_jax.train.log import Validation, key_of
 from fdif_jax.train.sources import Source
 from fdif_jax.train.start import Start
@@ -68,9 +69,9 @@ class Job:
       draw: writes pictures of a state's predictions into a folder.
     """
 
-    config: TrainConfig
+    config: RunConfig
     kind: Kind
-    network: Config
+    network: AnyConfig
     source: Source
     recipe: Recipe
     words: Words

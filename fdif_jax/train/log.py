@@ -14,7 +14,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, BinaryIO, NamedTuple
 
 from fdif_jax.errors import EnvironmentFault
@@ -42,6 +42,8 @@ class Validation(NamedTuple):
     seconds: float
     measure: str = "Dice"
     """What the score is called."""
+    others: Mapping[str, float] = MappingProxyType({})
+    """Further scores, of which means and ranks are not made."""
 
     @property
     def key(self) -> str:
@@ -51,7 +53,8 @@ class Validation(NamedTuple):
     def scores(self) -> dict[str, Any]:
         """What files keep of it, in plain values."""
         by_class = {name: float(value) for name, value in self.by_class.items()}
-        return {self.key: float(self.score), "by_class": by_class, "cases": self.cases}
+        named = {self.key: float(self.score), **self.others}
+        return {**named, "by_class": by_class, "cases": self.cases}
 
 
 class RunLog:
@@ -119,12 +122,13 @@ class RunLog:
         classes = ""
         if len(by_class) <= _CLASSES_SHOWN:
             classes = "".join(f", {name} {value:.4f}" for name, value in by_class.items())
+        classes += "".join(f"; {n.replace('_', ' ')} {v:.4f}" for n, v in found.others.items())
         self.say(
             f"validation after update {update}: {found.measure} {found.score:.4f}{classes} "
             f"({found.cases} cases in {found.seconds:.1f} s)"
         )
         parts = {f"{found.key}_by_class/{name}": value for name, value in by_class.items()}
-        self._plot(update, "validation", {found.key: row[found.key]} | parts)
+        self._plot(update, "validation", {found.key: row[found.key], **found.others} | parts)
 
     def close(self) -> None:
         """Ends the files."""

@@ -5,6 +5,7 @@ off, while threads make the batches of the next ones.
 """
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,13 +21,12 @@ from fdif_jax.train.checkpoints import Checkpoints, Score
 from fdif_jax.train.config import RunOptions
 from fdif_jax.train.devices import own_slots
 from fdif_jax.train.job import Say
+from fdif_jax.train.jobs import AnyPlan, job_of
 from fdif_jax.train.log import RunLog, Validation
 from fdif_jax.train.outcome import Outcome
-from fdif_jax.train.plan import Plan
 from fdif_jax.train.program import compile_update
 from fdif_jax.train.readings import NotANumber, Readings
 from fdif_jax.train.run_folder import RunFolder
-from fdif_jax.train.segmentation import segmentation_job
 from fdif_jax.train.signals import stop_signals
 from fdif_jax.train.sources import device_batches
 from fdif_jax.train.step import State, take_apart
@@ -63,7 +63,7 @@ class Trainer:
       opening: what was said of the run before, for the log.
     """
 
-    plan: Plan
+    plan: AnyPlan
     options: RunOptions
     folder: RunFolder
     mesh: Mesh
@@ -73,7 +73,7 @@ class Trainer:
 
     def __post_init__(self) -> None:
         """Makes what needs no disk: the network, the source of its crops."""
-        self.job = job = segmentation_job(self.plan)
+        self.job = job = job_of(self.plan)
         self._slots = own_slots(job.config.crops, self.mesh)
         start = job.start()
         self._notes = start.notes
@@ -237,7 +237,7 @@ class Trainer:
         said = f"validation {found.measure} {found.score:.4f} ({found.cases} cases)"
         self.say(f"update {self._done}: {said}")
         score = self._score
-        if score.best is None or found.score > score.best:
+        if not math.isnan(found.score) and (score.best is None or found.score > score.best):
             self._score = Score(found.score, self._done, 0)
             self._outcome.save_best(self._state, found)
         else:

@@ -42,8 +42,9 @@ class Loss(NamedTuple):
     """What is minimised, and its parts: (B,) float32 each; a batch's loss is their mean."""
 
     total: Array
-    dice_loss: Array
-    ce: Array
+    dice_loss: Array | None
+    """None, as ``ce``, where the loss has no such part."""
+    ce: Array | None
 
 
 LossFunction = Callable[[Array, Array], Loss]

@@ -16,7 +16,7 @@ from flax import nnx
 from fdif_jax.errors import InputError, lookup
 from fdif_jax.memory import human, memory_available
 from fdif_jax.models.registry import Config, Network, build, model_config
-from fdif_jax.train.config import TrainConfig
+from fdif_jax.train.class_config import RunConfig
 
 _DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
 # Fields of networks that other options set.
@@ -32,7 +32,7 @@ _LARGEST = 100  # times the usual value; tables for much larger ones fill the me
 _STATE = 4 * _FLOAT32  # a weight, its gradient and AdamW's two means
 
 
-def network_config(config: TrainConfig, outputs: int | Mapping[str, int], devices: int) -> Config:
+def network_config(config: RunConfig, outputs: int | Mapping[str, int], devices: int) -> Config:
     """What the run trains.
 
     Args:
@@ -74,7 +74,7 @@ def network_config(config: TrainConfig, outputs: int | Mapping[str, int], device
     return network
 
 
-def _refuse_too_large(config: TrainConfig, abstract: Network, devices: int) -> None:
+def _refuse_too_large(config: RunConfig, abstract: Network, devices: int) -> None:
     """Counts the state, one batch and its logits: what a step needs in between depends."""
     available = _memory_of_a_device()
     outputs = abstract.config.out_channels
@@ -93,7 +93,7 @@ def _refuse_too_large(config: TrainConfig, abstract: Network, devices: int) -> N
 
 
 @contextmanager
-def _fitting_options(config: TrainConfig) -> Iterator[None]:
+def _fitting_options(config: RunConfig) -> Iterator[None]:
     try:
         yield
     except InputError:

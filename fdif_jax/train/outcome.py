@@ -57,8 +57,8 @@ class Outcome:
         )
 
     def _point(self) -> None:
-        """A fine-tuned model does not take the place of the one that its command starts from."""
-        if self.job.kind != "fine_tuning":
+        """What later runs start from; fine-tuned models and classifiers do not take its place."""
+        if self.job.kind not in ("fine_tuning", "classification"):
             point_to_best(self.folder, self.job.config.model_name)
 
     def _save(self, path: Any, state: State, extra: dict[str, Any]) -> None:

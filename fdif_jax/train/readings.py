@@ -63,7 +63,8 @@ class Readings:
                 raise NotANumber(self._sentence(update, metrics))
         seconds = time.monotonic() - self._clock
         self.start_clock()
-        means = {name: float(np.mean([getattr(m, name) for m in found])) for name in _MEANS}
+        given = [name for name in _MEANS if getattr(found[0], name) is not None]
+        means = {name: float(np.mean([getattr(m, name) for m in found])) for name in given}
         return Reading(means, len(found) / max(seconds, 1e-9))
 
     def _sentence(self, update: int, metrics: Metrics) -> str:

@@ -15,11 +15,13 @@ from typing import Any
 
 from fdif_jax.errors import EnvironmentFault, InputError
 from fdif_jax.io import atomic, metrics
+from fdif_jax.train.class_config import ClassifyConfig, RunConfig
 from fdif_jax.train.config import Kind, TrainConfig, differences
 from fdif_jax.train.log import TENSORBOARD_FOLDER, TEXT_FILE
 
 ROOT = Path("training_output")
 _FORMAT = 1
+_CLASSES = "classification"
 _CONFIG, _SUMMARY = "config.json", "summary.json"
 _PICTURES = ("curves.png", "inference_visualization.png", "inference_multiplane_visualization.png")
 _PACKAGES = ("fdif-jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "nibabel")
@@ -46,7 +48,7 @@ class RunFolder:
         """Model folder of the last update."""
         return self.path / "model_last"
 
-    def config(self) -> TrainConfig | None:
+    def config(self) -> RunConfig | None:
         """Of the run that is there, or None.
 
         Raises:
@@ -55,7 +57,8 @@ class RunFolder:
         file = self.path / _CONFIG
         try:
             record = json.loads(file.read_text())
-            return TrainConfig.from_json(record["config"])
+            kind = ClassifyConfig if record.get("task") == _CLASSES else TrainConfig
+            return kind.from_json(record["config"])
         except FileNotFoundError:
             return None
         except InputError as error:
@@ -64,7 +67,7 @@ class RunFolder:
             raise InputError(
                 f"{file} cannot be read ({error.strerror}); choose another --out_dir."
             ) from None
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise InputError(
                 f"{file} is not the config of a training run, or damaged; choose another --out_dir."
             ) from None
@@ -88,7 +91,7 @@ def default_path(model_name: str, kind: Kind) -> Path:
     return ROOT / model_name / kind / name
 
 
-def open_run(path: Path, config: TrainConfig, *, overwrite: bool) -> RunFolder:
+def open_run(path: Path, config: RunConfig, *, overwrite: bool) -> RunFolder:
     """The folder, ready for a new run or with one of the same config to be continued.
 
     Raises:
@@ -104,7 +107,7 @@ def open_run(path: Path, config: TrainConfig, *, overwrite: bool) -> RunFolder:
     return folder
 
 
-def check_run(path: Path, config: TrainConfig, *, overwrite: bool) -> None:
+def check_run(path: Path, config: RunConfig, *, overwrite: bool) -> None:
     """Refuses a folder that ``open_run`` would refuse; touches nothing.
 
     Raises:
@@ -155,7 +158,7 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _record(config: TrainConfig) -> dict[str, Any]:
+def _record(config: RunConfig) -> dict[str, Any]:
     return {
         "format": _FORMAT,
         "program": "fdif-jax",
@@ -165,6 +168,7 @@ def _record(config: TrainConfig) -> dict[str, Any]:
         "python": platform.python_version(),
         "git": _git(),
         "config": config.to_json(),
+        **({"task": _CLASSES} if isinstance(config, ClassifyConfig) else {}),
     }
 
 

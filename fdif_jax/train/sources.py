@@ -74,7 +74,7 @@ class Files:
 
     def _case(self, batch: int, place: int) -> Case:
         epoch, i = divmod(batch * self.batch_size + place, len(self.cases))
-        return self.cases[_order(self.seed, epoch, len(self.cases))[i]]
+        return self.cases[epoch_order(self.seed, epoch, len(self.cases))[i]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,5 +172,6 @@ def _global(mesh: Mesh, parts: Sequence[Any]) -> jax.Array:
 
 
 @functools.lru_cache(maxsize=2)
-def _order(seed: int, epoch: int, count: int) -> np.ndarray:
+def epoch_order(seed: int, epoch: int, count: int) -> np.ndarray:
+    """In which order an epoch goes through so many cases."""
     return np.random.default_rng([seed, _ORDER, epoch]).permutation(count)

@@ -9,9 +9,16 @@ from flax import nnx
 
 from fdif_jax.errors import InputError
 from fdif_jax.interop import Hints, read_network
-from fdif_jax.model_io import load_info, load_model, model_folder, refuse_run_folder
+from fdif_jax.model_io import (
+    load_info,
+    load_model,
+    model_folder,
+    refuse_classifier,
+    refuse_run_folder,
+)
 from fdif_jax.model_weights import adapt, is_head, weights_of
-from fdif_jax.models.registry import Config, Network, build, family_of
+from fdif_jax.models.registry import AnyNetwork, Config, Network, build, family_of
+from fdif_jax.train.class_config import RunConfig
 from fdif_jax.train.config import TrainConfig
 from fdif_jax.train.plan import Plan
 
@@ -23,7 +30,7 @@ _MAY_DIFFER = ("in_channels", "out_channels", "image_size", "remat", "dtype", "d
 class Start(NamedTuple):
     """A network and its story, a sentence for each part."""
 
-    model: Network
+    model: AnyNetwork
     notes: tuple[str, ...]
 
 
@@ -45,10 +52,10 @@ def first_network(plan: Plan) -> Start:
     rngs = nnx.Rngs(config.seed % 2**32)
     if config.pretrained_model is None:
         model = build(plan.network, rngs=rngs)
-        return Start(model, (f"{config.model_name}: {_numbers(model)}, all weights random",))
-    loaded = _load(config)
+        return Start(model, (f"{config.model_name}: {numbers(model)}, all weights random",))
+    loaded = load_pretrained(config)
     _check_claims(config, loaded.model.config)
-    model = _of_config(loaded.model, plan.network, config)
+    model = of_config(loaded.model, plan.network, config)
     carried = sum(v.size for v in weights_of(model).values())
     model, changes = adapt(
         model,
@@ -71,7 +78,12 @@ def first_network(plan: Plan) -> Start:
     return Start(model, tuple(notes))
 
 
-def _load(config: TrainConfig) -> _Loaded:
+def load_pretrained(config: RunConfig) -> _Loaded:
+    """The network of ``--pretrained_model``, as it was saved.
+
+    Raises:
+      InputError: it cannot be read.
+    """
     assert config.pretrained_model is not None
     path = Path(config.pretrained_model)
     refuse_run_folder(path)
@@ -88,6 +100,8 @@ def _load(config: TrainConfig) -> _Loaded:
         notes = tuple(f"assumed, for the file does not say: {s}" for s in found.assumed)
         return _Loaded(found.model, notes, found.fresh)
     info = load_info(folder)
+    if isinstance(config, TrainConfig):
+        refuse_classifier(folder, info, "fdif train starts from")
     said = info.provenance.get("trained_on")
     notes = (f"it was trained on {said}",) if said else ()
     return _Loaded(load_model(folder), notes, ())
@@ -108,7 +122,7 @@ def _check_claims(config: TrainConfig, found: Config) -> None:
             )
 
 
-def _of_config(model: Network, wanted: Config, config: TrainConfig) -> Network:
+def of_config(model: Network, wanted: Config, config: RunConfig) -> Network:
     """The same weights in a network with the run's precision and recomputation.
 
     Raises:
@@ -140,7 +154,8 @@ def _of_config(model: Network, wanted: Config, config: TrainConfig) -> Network:
     return new
 
 
-def _numbers(model: Network) -> str:
+def numbers(model: AnyNetwork) -> str:
+    """How many there are in its weights."""
     return f"{sum(v.size for v in weights_of(model).values()):,} numbers"
 
 

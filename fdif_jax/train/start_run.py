@@ -9,18 +9,18 @@ from jax.experimental import multihost_utils
 from fdif_jax.errors import EnvironmentFault, InputError
 from fdif_jax.faults import out_of_memory
 from fdif_jax.train.checkpoints import read_update
-from fdif_jax.train.config import RunOptions, TrainConfig
+from fdif_jax.train.class_config import RunConfig
+from fdif_jax.train.config import RunOptions
 from fdif_jax.train.devices import make_mesh
 from fdif_jax.train.job import Say
+from fdif_jax.train.jobs import AnyPlan, job_of, plan_of
 from fdif_jax.train.log import require_tensorboard
 from fdif_jax.train.loop import Progress, Result, Trainer
-from fdif_jax.train.plan import Plan, make_plan
 from fdif_jax.train.run_folder import RunFolder, check_run, default_path, open_run
-from fdif_jax.train.segmentation import segmentation_job
 
 
 def start_run(
-    config: TrainConfig,
+    config: RunConfig,
     options: RunOptions,
     *,
     out_dir: Path | None = None,
@@ -50,7 +50,7 @@ def start_run(
     if out_dir is None and jax.process_count() > 1:
         raise InputError("a job of several processes needs --out_dir, the same for all of them.")
     checkpoints = _checkpoints_of(resume_from)
-    plan = make_plan(config, options)
+    plan = plan_of(config, options)
     mesh = make_mesh(options.devices)
     path = out_dir or default_path(config.model_name, plan.kind)
     first = jax.process_index() == 0
@@ -76,9 +76,9 @@ def start_run(
     yield from closing(trainer, result)
 
 
-def describe(plan: Plan, path: Path, devices: int) -> list[str]:
+def describe(plan: AnyPlan, path: Path, devices: int) -> list[str]:
     """What will be trained on what."""
-    job = segmentation_job(plan)
+    job = job_of(plan)
     config, words = job.config, job.words
     size = "x".join(map(str, config.patch))
     shared = "" if devices == 1 else f" on {devices} devices"
@@ -104,7 +104,7 @@ def closing(trainer: Trainer, result: Result) -> Iterator[str]:
     yield f"Predict with it: {command}"
 
 
-def _open(path: Path, config: TrainConfig, overwrite: bool) -> None:
+def _open(path: Path, config: RunConfig, overwrite: bool) -> None:
     """The run folder, made by the first process of a job before the others look at it."""
     if jax.process_index() == 0:
         open_run(path, config, overwrite=overwrite)

@@ -22,7 +22,7 @@ from jax.sharding import PartitionSpec as P
 from fdif_jax.data.augment import augment
 from fdif_jax.data.intensities import Intensity
 from fdif_jax.models.dropout import draw_from, spread_batch
-from fdif_jax.models.registry import Network
+from fdif_jax.models.registry import AnyNetwork
 from fdif_jax.train import losses, schedules
 
 AXIS = "batch"
@@ -44,8 +44,9 @@ class Metrics(NamedTuple):
     """Of one update; float32, the same on every device."""
 
     loss: Array
-    dice_loss: Array
-    ce: Array
+    dice_loss: Array | None
+    """None, as ``ce``, where the loss has no such part."""
+    ce: Array | None
     by_crop: Array
     """(accumulation, crops): the loss of every crop, to find one that is not a number."""
     gradient_norm: Array
@@ -59,7 +60,7 @@ class Recipe:
       learning_rate: largest rate.
       max_iterations: updates of the whole run.
       seed: of augmentation and dropout.
-      loss: ``dice_ce`` or ``ce``.
+      loss: a name in ``losses.LOSSES``, or a loss of another kind.
       tasks: names in the order of the labels' last axis; empty for a single task.
       accumulation: batches that one update is the mean of.
       augment: flips, turns, shifts.
@@ -70,7 +71,7 @@ class Recipe:
     learning_rate: float
     max_iterations: int
     seed: int = 0
-    loss: str = "dice_ce"
+    loss: str | losses.LossFunction = "dice_ce"
     tasks: tuple[str, ...] = ()
     accumulation: int = 1
     augment: bool = True
@@ -91,10 +92,12 @@ class Parts(NamedTuple):
 
 
 Step = Callable[[State, Array, Array], tuple[State, Metrics]]
-"""(state, images (A, N, D, H, W, C), labels (A, N, D, H, W[, T])) to (state, metrics)."""
+"""(state, images (A, N, D, H, W, C), labels (A, N, D, H, W[, T])) to (state, metrics).
+
+Labels of whole images are (A, N[, T])."""
 
 
-def take_apart(model: Network, recipe: Recipe, mesh: Mesh) -> tuple[Parts, State]:
+def take_apart(model: AnyNetwork, recipe: Recipe, mesh: Mesh) -> tuple[Parts, State]:
     """The network as what is fixed and a first state, whole on every device.
 
     The network must not be used afterwards: the first update takes its arrays over.
@@ -111,7 +114,7 @@ def take_apart(model: Network, recipe: Recipe, mesh: Mesh) -> tuple[Parts, State
     return Parts(graph, eval_graph, random, encoder), jax.device_put(state, replicated(mesh))
 
 
-def put_together(parts: Parts, state: State) -> Network:
+def put_together(parts: Parts, state: State) -> AnyNetwork:
     """A network in evaluation mode with the state's weights, as this process has them."""
     params, stats = on_one_device((state.params, state.stats))
     return nnx.merge(parts.eval_graph, params, stats, parts.random, copy=True)
@@ -227,7 +230,7 @@ def _gradients(parts: Parts, recipe: Recipe, several: bool, key: Array, weights,
 
 def _loss(recipe: Recipe, logits: Array | Mapping[str, Array], labels: Array) -> losses.Loss:
     """By crop, (B,)."""
-    loss = losses.LOSSES[recipe.loss]
+    loss = losses.LOSSES[recipe.loss] if isinstance(recipe.loss, str) else recipe.loss
     if isinstance(logits, Mapping):
         return losses.multi_task(loss, logits, labels, recipe.tasks)
     return loss(logits, labels)

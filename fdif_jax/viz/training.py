@@ -16,6 +16,9 @@ PLANES = "inference_multiplane_visualization.png"
 
 available = drawing.available
 _NO_LOSS = ("update", "learning_rate", "updates_per_second", "gradient_norm", "validation")
+_SCORES = {"dice": "Dice", "auroc": "AUROC"}
+"""What validations are ranked by, as in metrics.jsonl and as it is written."""
+_OTHERS = ("accuracy", "balanced_accuracy", "macro_f1", "average_precision")
 _CLASSES_SHOWN = 20
 _COLUMNS = ("image", "reference", "prediction", "errors")
 _ERRORS = {"missed": (0.1, 0.5, 1.0), "added": (1.0, 0.15, 0.1), "other class": (1.0, 0.9, 0.1)}
@@ -37,7 +40,7 @@ class Drawn(NamedTuple):
 
 
 def write_curves(measured: Path, out: Path) -> None:
-    """Draws losses, learning rate and validation Dice of a metrics.jsonl; nothing if it is empty.
+    """Draws losses, learning rate and validation scores of a metrics.jsonl; nothing if it is empty.
 
     Raises:
       EnvironmentFault: matplotlib is not installed, or the picture cannot be written.
@@ -88,9 +91,12 @@ def panels(rows: list[dict[str, Any]]) -> list[tuple[str, Lines]]:
         ("loss", _lines(training, losses)),
         ("norm of the gradient", _lines(training, ["gradient_norm"])),
         ("learning rate", _lines(training, ["learning_rate"])),
-        ("validation Dice", _lines(found, ["dice"])),
-        ("validation Dice by class", _lines(by_class, shown)),
     ]
+    for key, score in _SCORES.items():
+        if ranked := _lines(found, [key]):
+            every.append((f"validation {score}", ranked))
+            every.append((f"validation {score} by class", _lines(by_class, shown)))
+    every.append(("other scores", _lines(found, _OTHERS)))
     return [(title, lines) for title, lines in every if lines]
 
 
