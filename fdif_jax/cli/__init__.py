@@ -27,6 +27,10 @@ COMMANDS = {
     "validate": ("fdif_jax.cli.validate", "Check a data set by nnU-Net's rules."),
     "render": ("fdif_jax.cli.render", "Render a scene file to image and label."),
     "train": ("fdif_jax.cli.train", "Train a network on synthetic volumes or real images."),
+    "train-classifier": (
+        "fdif_jax.cli.train_classifier",
+        "Train a classifier of whole images on a pre-trained encoder or from scratch.",
+    ),
     "import": ("fdif_jax.cli.import_", "Turn another tool's weights into a model folder."),
     "export": ("fdif_jax.cli.export", "Write a network's weights for another tool."),
     "inspect": ("fdif_jax.cli.inspect", "Say what a weight file holds and which network it fits."),

@@ -100,11 +100,12 @@ def command(
     from fdif_jax.compilation import keep_programs
     from fdif_jax.infer.inputs import check_cases, find_cases
     from fdif_jax.infer.predict import Job, fingerprint, predict_cases
-    from fdif_jax.model_io import load_info, load_model
+    from fdif_jax.model_io import load_info, load_model, refuse_classifier
 
     began = time.perf_counter()
     source, out_dir = source.expanduser(), out_dir.expanduser()
     info = load_info(folder.expanduser())
+    refuse_classifier(folder, info, "fdif predict labels voxels with")
     plan = _preprocessing(folder, info, intensity, spacing)
     channels = info.config.in_channels
     cases = find_cases(source, channels, split, out_dir)

@@ -20,6 +20,7 @@ from fdif_jax.cli.progress import Bar
 from fdif_jax.compilation import keep_programs
 from fdif_jax.config import PRESETS, GenerateConfig
 from fdif_jax.errors import FdifError, InputError
+from fdif_jax.train.class_config import RunConfig
 from fdif_jax.train.config import DEFAULT_PATCH, DEFAULT_SPACING, RunOptions, TrainConfig
 from fdif_jax.train.recipes import RECIPES
 
@@ -166,6 +167,17 @@ def command(**options: Any) -> None:
     with its --out_dir, is given again.
     """
     config, run = configs(with_recipe(options))
+    run_training(config, run, options)
+
+
+def run_training(config: RunConfig, run: RunOptions, options: dict[str, Any]) -> None:
+    """Trains, as one of a job's processes where the options say so.
+
+    Args:
+      config: what defines the run.
+      run: how it is carried out.
+      options: of the command line: the job's, ``quiet``, and what is about the run folder.
+    """
     keep_programs()
     _join(options)
     try:
@@ -175,7 +187,7 @@ def command(**options: Any) -> None:
         raise
 
 
-def _train(config: TrainConfig, run: RunOptions, options: dict[str, Any]) -> None:
+def _train(config: RunConfig, run: RunOptions, options: dict[str, Any]) -> None:
     from fdif_jax.train.start_run import start_run
 
     say = (lambda line: None) if options["quiet"] else click.echo
