@@ -1,0 +1,66 @@
+"""`fdif train-classifier`: what it leaves; what it refuses at once, with nothing written."""
+
+import pytest
+from class_sets import write_archive, write_folder, write_table
+from click.testing import CliRunner
+from one_sentence import assert_one_sentence
+
+from fdif_jax.cli import cli
+
+TINY = "--model_name primus_s --model_option hidden_size=12 depth=1 heads=1 --grid_size 8 8 16"
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    write_folder(tmp_path / "f")
+    write_folder(tmp_path / "one", dict.fromkeys("abcd", 0), [{"train": ["a"], "val": ["b"]}])
+    write_folder(tmp_path / "two", channels=2)
+    write_archive(tmp_path / "a.npz")
+    write_table(tmp_path / "t.csv")
+    write_table(tmp_path / "lost.csv", ["x.nii.gz,0", "y.nii.gz,1"], "image,label")
+    (tmp_path / "x.nii.gz").unlink()
+    monkeypatch.chdir(tmp_path)
+
+
+def run(words):
+    return CliRunner().invoke(cli, ["train-classifier", *TINY.split(), *words.split()])
+
+
+BAD = [
+    ("--data nothing", "nothing is missing; give a folder, an .npz or a .csv"),
+    ("--data f --fold 2", "fold is 2", "has 0 to 1"),
+    ("--data f --fold -1", "fold is -1"),
+    ("--data a.npz --fold 1", "leave --fold out"),
+    ("--data one", "training cases of one class only"),
+    ("--data two", "has 2 channels, the network takes 1", "--in_channels"),
+    ("--data lost.csv", "line 2", "x.nii.gz is missing"),
+    ("--data t.csv --intensity zscore --spacing 0 1 1", "spacing is 0 1 1"),
+    ("--data f --intensity ct", "leave them out"),
+    ("--data f --label_smoothing 1", "label_smoothing is 1.0; allowed: 0 to 1"),
+    ("--data f --dropout -0.1", "dropout is -0.1"),
+    ("--data f --learning_rate 0", "learning_rate is 0.0"),
+    ("--data f --batch_size 0", "batch_size is 0; allowed: 1"),
+    ("--data f --grid_size 9 8 16", "multiples of 8"),
+    ("--data f --pretrained_model a.npz", "neither a model folder"),
+]
+
+
+@pytest.mark.parametrize("case", BAD, ids=[words for words, *_ in BAD])
+def test_what_it_refuses(here, tmp_path, case):
+    words, *parts = case
+    before = sorted(tmp_path.rglob("*"))
+    assert_one_sentence(run(f"{words} --quiet"), *parts)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.slow
+def test_a_run_says_what_it_does_and_goes_on_where_it_is_complete(here, tmp_path):
+    words = "--data f --max_iterations 2 --out_dir run --batch_size 2"
+    found = run(words)
+    assert found.exit_code == 0, found.output
+    assert "classification: primus_s, 2 outputs, into run" in found.output
+    assert "4 training, 4 validation images" in found.output
+    assert "label smoothing 0.2" in found.output
+    assert "best validation AUROC" in found.output
+    assert "run is finished (2 updates)" in run(words).output
+    assert_one_sentence(run(f"{words} --seed 3 --quiet"), "seed 0, not 3")
