@@ -92,7 +92,7 @@ def test_a_classifier_starts_from_the_encoder_of_another_model(tmp_path, data, w
     train(segmenting, config(write_set(tmp_path / "set"), max_iterations=2))
     for start in (segmenting / "model_best", whole[0] / "model_best"):
         run = class_trainer(
-            tmp_path / start.parent.name, class_config(data, pretrained_model=str(start))
+            tmp_path / f"from_{start.parent.name}", class_config(data, pretrained_model=str(start))
         )
         story = " | ".join(run._notes)
         assert "the encoder of its primus" in story
