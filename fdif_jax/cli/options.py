@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from fdif_jax.classification import DataSetConfig
 from fdif_jax.config import PRESETS, SMALL, GenerateConfig
@@ -66,6 +67,17 @@ def spread(args: list[str], names: Collection[str]) -> list[str]:
 def _refuse_empty(name: str | None, needs_value: bool) -> None:
     if name is not None and needs_value:
         raise click.BadOptionUsage(name, f"Option {name!r} needs at least one value.")
+
+
+def refuse_given(ctx: click.Context, names: Sequence[str], why: str) -> None:
+    """Refuses options that have no meaning here, where they were given.
+
+    Raises:
+      InputError: with the first one's name.
+    """
+    for name in names:
+        if ctx.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise InputError(f"{why}; leave --{name} out.")
 
 
 def _several(name: str, default: str, text: str) -> Callable[[Function], Function]:

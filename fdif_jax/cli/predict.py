@@ -1,4 +1,4 @@
-"""`fdif predict`: label files from a model folder and images."""
+"""`fdif predict`: label files, or the classes of whole images, from a model folder and images."""
 
 import math
 import time
@@ -8,12 +8,13 @@ from typing import Any, Literal
 import click
 
 from fdif_jax.cli import limits
-from fdif_jax.cli.options import Several, SeveralCommand, spacing_from
+from fdif_jax.cli.options import Several, SeveralCommand, refuse_given, spacing_from
 from fdif_jax.cli.progress import Bar
 from fdif_jax.errors import InputError
 
 _FLOAT32 = 4  # bytes
 _RULES = ("ct", "zscore", "percentile", "none")
+_OF_VOXELS = ("overlap", "blending", "mirror", "probabilities")
 
 
 @click.command("predict", cls=SeveralCommand)
@@ -29,14 +30,27 @@ _RULES = ("ct", "zscore", "percentile", "none")
     "source",
     required=True,
     type=click.Path(path_type=Path),
-    help="NIfTI file; folder of them; or data.json, dataset.json.",
+    help="NIfTI file; folder of them; or data.json, dataset.json. For a classifier also .b2nd, or "
+    "whatever `fdif train-classifier` takes.",
 )
-@click.option("--out_dir", required=True, type=click.Path(path_type=Path), help="Gets CASE.nii.gz.")
+@click.option(
+    "--out_dir",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Gets CASE.nii.gz; from a classifier predictions.csv.",
+)
 @click.option(
     "--split",
     type=click.Choice(["training", "validation", "test", "all"]),
     show_default="validation, else test, else training",
-    help="Which cases of a data list.",
+    help="Which cases of a data list, or of a classification set.",
+)
+@click.option(
+    "--fold",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Of a classification set's splits_final.json.",
 )
 @click.option(
     "--overlap", type=float, default=0.25, show_default=True, help="Of neighbouring windows."
@@ -50,7 +64,10 @@ _RULES = ("ct", "zscore", "percentile", "none")
 )
 @click.option("--mirror", is_flag=True, help="Average over all eight mirror images.")
 @click.option(
-    "--batch", type=int, show_default="1 on a CPU, else 4", help="Windows computed at once."
+    "--batch",
+    type=int,
+    show_default="1 on a CPU, else 4",
+    help="Windows, or images to classify, computed at once.",
 )
 @click.option("--devices", type=int, default=1, show_default=True, help="Spread batches over.")
 @click.option(
@@ -80,7 +97,9 @@ _RULES = ("ct", "zscore", "percentile", "none")
 )
 @click.option("--overwrite", is_flag=True, help="Predict again what is in --out_dir.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
+@click.pass_context
 def command(
+    ctx: click.Context,
     folder: Path,
     source: Path,
     out_dir: Path,
@@ -91,22 +110,30 @@ def command(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Label images of any size with a trained network.
+    """Label images of any size, or classify them, with a trained network.
 
     An image is prepared as in training, covered with windows, and its labels are put on its own
     grid, with its own orientation and affine; several tasks lie on a label's last axis. Cases that
-    --out_dir has already, from the same weights, settings and image, are passed over.
+    --out_dir has already, from the same weights, settings and image, are passed over. A classifier
+    writes one table instead: each image's class, and the probabilities of all classes.
     """
+    from fdif_jax.cli.predict_classes import predict_classes
     from fdif_jax.compilation import keep_programs
     from fdif_jax.infer.inputs import check_cases, find_cases
     from fdif_jax.infer.predict import Job, fingerprint, predict_cases
-    from fdif_jax.model_io import load_info, load_model, refuse_classifier
+    from fdif_jax.model_io import load_info, load_model
+    from fdif_jax.models.heads import ClassifierConfig
 
     began = time.perf_counter()
     source, out_dir = source.expanduser(), out_dir.expanduser()
     info = load_info(folder.expanduser())
-    refuse_classifier(folder, info, "fdif predict labels voxels with")
     plan = _preprocessing(folder, info, intensity, spacing)
+    if isinstance(info.config, ClassifierConfig):
+        refuse_given(ctx, _OF_VOXELS, f"{folder} is a classifier of whole images")
+        with Bar(quiet=quiet, unit="image") as bar:
+            predict_classes(folder, info, plan, source, out_dir, split, overwrite, bar, options)
+        return
+    refuse_given(ctx, ("fold",), f"{folder} labels voxels")
     channels = info.config.in_channels
     cases = find_cases(source, channels, split, out_dir)
     headers = check_cases(cases, channels)

@@ -7,6 +7,15 @@ from fdif_jax.data.class_folder import read_folder
 from fdif_jax.data.class_table import read_table
 from fdif_jax.data.classified import Classified
 from fdif_jax.errors import InputError
+from fdif_jax.io.ssl3d import LABELS
+
+FORMS = (".npz", ".csv")
+"""Of a set that is one file."""
+
+
+def is_classified(path: Path) -> bool:
+    """Whether there is a classification set at the path, whole or not, and no other input."""
+    return (path / LABELS).is_file() if path.is_dir() else path.suffix in FORMS
 
 
 def read_classified(path: Path, *, fold: int = 0, channels: int = 1) -> Classified:

@@ -23,7 +23,7 @@ from fdif_jax.infer.sliding_window import (
     window_count,
 )
 from fdif_jax.models.heads import as_one
-from fdif_jax.models.registry import Config, Network
+from fdif_jax.models.registry import AnyConfig, AnyNetwork, Network
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -101,22 +101,31 @@ def make_predictor(
       InputError: a patch that the network does not take, more devices than there are.
     """
     model.check_size(windows.patch)
-    check_devices(devices)
+    apply = on_devices(model, devices)
     windows = dataclasses.replace(windows, batch=-(-windows.batch // devices) * devices)
+    return Predictor(apply, windows, classes_of_tasks(model.config), plan)
+
+
+def on_devices(model: AnyNetwork, devices: int) -> Apply:
+    """The network as a function of batches, which are spread over the devices.
+
+    Args:
+      model: in any mode; it is left alone.
+      devices: how many to use; batches are multiples of it.
+
+    Raises:
+      InputError: more devices than there are.
+    """
+    check_devices(devices)
     mesh = Mesh(np.array(jax.devices()[:devices]), ("batch",))
     forward, state = split_forward(model)
     state = jax.device_put(state, NamedSharding(mesh, PartitionSpec()))
     split = NamedSharding(mesh, PartitionSpec("batch"))
     program = jax.jit(forward, out_shardings=split)
-    return Predictor(
-        lambda patches: program(state, jax.device_put(patches, split)),
-        windows,
-        classes_of_tasks(model.config),
-        plan,
-    )
+    return lambda patches: program(state, jax.device_put(patches, split))
 
 
-def split_forward(model: Network) -> tuple[Callable[[Any, jax.Array], jax.Array], Any]:
+def split_forward(model: AnyNetwork) -> tuple[Callable[[Any, jax.Array], jax.Array], Any]:
     """The network as a pure function (state, patches) to logits, and its state.
 
     The function is in evaluation mode whatever mode the network is in; the logits of several tasks
@@ -148,7 +157,7 @@ def default_batch() -> int:
     return 1 if jax.default_backend() == "cpu" else 4
 
 
-def classes_of_tasks(config: Config) -> tuple[int, ...]:
+def classes_of_tasks(config: AnyConfig) -> tuple[int, ...]:
     """Output channels, one number for each task."""
     outputs = config.out_channels
     return (outputs,) if isinstance(outputs, int) else tuple(count for _, count in outputs)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fdif_jax.infer.evaluate import Score, Settings
+from fdif_jax.infer.tables import aligned
 
 _SHOWN = 20  # classes on the terminal
 
@@ -109,14 +110,7 @@ def lines(scores: Sequence[Score], settings: Settings) -> list[str]:
         "spurious",
     )
     rows = [_row(mean) for mean in (*means[:_SHOWN], overall(scores))]
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    table = [
-        "  ".join(
-            cell.rjust(w) if i else cell.ljust(w)
-            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in (head, *rows)
-    ]
+    table = aligned([head, *rows])
     if means[_SHOWN:]:
         table.insert(-1, f"… {len(means) - _SHOWN} more classes, in the files of --out_dir")
     return table

@@ -12,6 +12,7 @@ from jax.experimental import multihost_utils
 
 from fdif_jax.data.classified import Example
 from fdif_jax.infer.class_metrics import NAMES, by_class, class_scores
+from fdif_jax.infer.classifier import probabilities
 from fdif_jax.train.class_plan import ClassPlan
 from fdif_jax.train.log import Validation
 from fdif_jax.train.step import State, on_one_device
@@ -39,8 +40,8 @@ class ClassValidator:
         examples = self.plan.examples.validation
         logits = self._logits(on_one_device(state._replace(optimizer=())), examples)
         labels = np.array([example.label for example in examples])
-        parts = split_labels(logits, self.plan.examples.sizes)
-        found = [(softmax(part), labels[:, i]) for i, part in enumerate(parts)]
+        parts = probabilities(logits, self.plan.examples.sizes)
+        found = [(part, labels[:, i]) for i, part in enumerate(parts)]
         each = [class_scores(*one) for one in found]
         means = {name: _mean([scores[name] for scores in each]) for name in NAMES}
         return Validation(
@@ -73,17 +74,6 @@ class ClassValidator:
             before = f"{label}/" if self.plan.tasks else ""
             result |= {before + names[c]: auroc for c, (auroc, _) in by_class(*one).items()}
         return result
-
-
-def split_labels(logits: np.ndarray, sizes: Sequence[int]) -> list[np.ndarray]:
-    """(N, C of all labels) to (N, C) for each label."""
-    return np.split(logits, np.cumsum(sizes)[:-1], axis=1)
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities of (N, C) logits, float64."""
-    powers = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
-    return powers / powers.sum(1, keepdims=True)
 
 
 def _mean(values: Sequence[float]) -> float:
