@@ -19,6 +19,9 @@ from fdif_jax.io import folder, log, writer
 from fdif_jax.io.layout import TRAINING
 from fdif_jax.memory import human
 
+_ANY_NETWORK = 32
+"""Every network takes patches whose sides are multiples of it."""
+
 
 def write(config: DataSetConfig, options: Mapping[str, Any]) -> None:
     """Writes the data set of ``config``, or the part of it that is missing, and says so.
@@ -148,14 +151,23 @@ def closing(plan: Plan, report: writer.Report) -> list[str]:
     if report.missing:
         lines.append(f"{report.missing} samples are left to other shards")
         return lines
-    if isinstance(plan.generation.config, ClassificationConfig):
-        return [*lines, "Train on it with SSL3D_classification: docs/classification.md tells how"]
     return [*lines, f"Train on it: {train_command(plan)}"]
 
 
 def train_command(plan: Plan) -> str:
-    """The command that trains on a data set of labelled voxels."""
+    """The command that trains on the data set."""
     generation = plan.generation
+    if isinstance(generation.config, ClassificationConfig):
+        patch = [str(-(-side // _ANY_NETWORK) * _ANY_NETWORK) for side in generation.config.grid]
+        words = [
+            "fdif",
+            "train-classifier",
+            "--data",
+            str(plan.out_dir),
+            "--model_name",
+            "resenc_m",
+        ]
+        return shlex.join([*words, "--grid_size", *patch])
     metadata = plan.out_dir / next(iter(plan.layout.metadata()))
     words = ["fdif", "train", "--data_json_path", str(metadata), "--model_name", "swin_unetr"]
     if generation.classes.tasks:
