@@ -93,20 +93,23 @@ def _check_folds(folds: list[Any], labels: dict[str, Any]) -> Iterator[str]:
         yield f"{SPLITS}: holds {len(folds)} folds; 2 or more are needed"
     told: set[str] = set()
     for number, fold in enumerate(folds):
-        for problem in check_fold(fold, labels):
+        problems = [*check_fold(fold, labels)]
+        if isinstance(fold, dict) and fold.get("val") == []:
+            problems.append("has no cases in 'val'")
+        for problem in problems:
             if problem not in told:  # folds may all be alike
                 yield f"{SPLITS}: fold {number} {problem}"
             told.add(problem)
 
 
 def check_fold(fold: Any, labels: dict[str, Any]) -> Iterator[str]:
-    """What is wrong with one fold; fits behind its name."""
+    """What is wrong with one fold; fits behind its name. Validation may be empty here."""
     if not isinstance(fold, dict) or not all(isinstance(fold.get(side), list) for side in _SIDES):
         yield "has no lists 'train' and 'val'"
         return
+    if not fold["train"]:
+        yield "has no cases in 'train'"
     for side in _SIDES:
-        if not fold[side]:
-            yield f"has no cases in {side!r}"
         for case, count in Counter(map(str, fold[side])).items():
             if case not in labels:
                 yield f"names {case}, which {LABELS} does not"
@@ -116,10 +119,18 @@ def check_fold(fold: Any, labels: dict[str, Any]) -> Iterator[str]:
     if both:
         yield f"has {both[0]} in both 'train' and 'val'"
     seen, asked = (
-        {str(labels[str(case)]) for case in fold[side] if str(case) in labels} for side in _SIDES
+        {one for case in fold[side] for one in _classes(labels.get(str(case), []))}
+        for side in _SIDES
     )
-    if unknown := sorted(asked - seen):
-        yield f"validates class {unknown[0]}, of which it trains on nothing"
+    if unknown := sorted(asked - seen, key=str):
+        place, class_id = unknown[0]
+        of = f" of label {place}" if place else ""
+        yield f"validates class {class_id}{of}, of which it trains on nothing"
+
+
+def _classes(label: Any) -> Iterator[tuple[int, Any]]:
+    """The class of each label of a case."""
+    return enumerate(label if isinstance(label, list) else [label])
 
 
 def _check_volume(data: bytes) -> tuple[tuple[int, ...], list[str]]:
