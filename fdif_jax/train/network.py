@@ -15,7 +15,10 @@ from flax import nnx
 
 from fdif_jax.errors import InputError, lookup
 from fdif_jax.memory import human, memory_available
+from fdif_jax.model_io import load_info
+from fdif_jax.models.heads import ClassifierConfig
 from fdif_jax.models.registry import Config, Network, build, model_config
+from fdif_jax.models.resenc_plan import ResEncConfig
 from fdif_jax.train.class_config import RunConfig
 
 _DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
@@ -62,7 +65,8 @@ def network_config(config: RunConfig, outputs: int | Mapping[str, int], devices:
                 f"--model_option {name} is {value!r}; {config.model_name} takes values like "
                 f"{default!r}."
             )
-    network = model_config(config.model_name, **common, **dict(config.model_options))
+    stages = _stages_of_pretrained(config) if isinstance(usual, ResEncConfig) else {}
+    network = model_config(config.model_name, **common, **(stages | dict(config.model_options)))
     with _fitting_options(config):
         abstract = nnx.eval_shape(lambda: build(network, rngs=nnx.Rngs(0)))
     abstract.check_size(config.patch, config.crops)
@@ -72,6 +76,24 @@ def network_config(config: RunConfig, outputs: int | Mapping[str, int], devices:
         with _fitting_options(config):
             nnx.eval_shape(lambda: build(network, rngs=nnx.Rngs(0))(jnp.zeros(batch)))
     return network
+
+
+def _stages_of_pretrained(config: RunConfig) -> dict[str, Any]:
+    """The stages of a pretrained ResEnc, which are those of the patch that it was made for.
+
+    No name says them, unlike the width of other networks; so they are taken over.
+    """
+    if config.pretrained_model is None:
+        return {}
+    try:
+        found = load_info(config.pretrained_model).config
+    except InputError:  # no folder, or a damaged one: who loads it says so
+        return {}
+    found = found.encoder if isinstance(found, ClassifierConfig) else found
+    if not isinstance(found, ResEncConfig):
+        return {}
+    values = {field.name: getattr(found, field.name) for field in dataclasses.fields(found)}
+    return {name: value for name, value in values.items() if name not in _ELSEWHERE}
 
 
 def _refuse_too_large(config: RunConfig, abstract: Network, devices: int) -> None:
