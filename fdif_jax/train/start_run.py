@@ -100,8 +100,6 @@ def closing(trainer: Trainer, result: Result) -> Iterator[str]:
         measure = trainer.job.words.score
         best = f"best validation {measure} {score.best:.4f}, after update {score.best_update}"
         yield f"{best}: {folder.best}"
-    if trainer.job.kind == "classification":
-        return
     command = f"fdif predict --model {folder.best} --input IMAGES --out_dir PREDICTIONS"
     yield f"Predict with it: {command}"
 
