@@ -8,6 +8,7 @@ from fdif_jax.models import Classifier
 from flax import nnx
 
 from fdif_jax.cli.export import command as export
+from fdif_jax.cli.inspect import command as inspect
 from fdif_jax.errors import InputError
 from fdif_jax.model_io import ModelInfo, adapt, is_head, load_info, load_model, save_model
 
@@ -49,3 +50,11 @@ def test_a_classifier_is_not_exported(tmp_path):
     found = CliRunner().invoke(export, words)
     assert isinstance(found.exception, InputError)
     assert "is a classifier; fdif export writes segmentation networks" in str(found.exception)
+
+
+def test_inspect_says_what_it_is(tmp_path):
+    save_model(tmp_path / "best", classifier(LABELS))
+    found = CliRunner().invoke(inspect, [str(tmp_path / "best")])
+    assert found.exit_code == 0, found.output
+    assert "model folder, classifier" in found.output
+    assert "'organ', 4" in found.output

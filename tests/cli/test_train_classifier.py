@@ -1,7 +1,11 @@
 """`fdif train-classifier`: what it leaves; what it refuses at once, with nothing written."""
 
+from pathlib import Path
+
+import blosc2
+import numpy as np
 import pytest
-from class_sets import write_archive, write_folder, write_table
+from class_sets import VOLUMES, write_archive, write_folder, write_table
 from click.testing import CliRunner
 from one_sentence import assert_one_sentence
 
@@ -19,7 +23,25 @@ def here(tmp_path, monkeypatch):
     write_table(tmp_path / "t.csv")
     write_table(tmp_path / "lost.csv", ["x.nii.gz,0", "y.nii.gz,1"], "image,label")
     (tmp_path / "x.nii.gz").unlink()
+    spoil(tmp_path)
     monkeypatch.chdir(tmp_path)
+
+
+def spoil(root):
+    """Sets with one fault each."""
+    for name in ("nan", "cut", "flat", "text", "half"):
+        write_folder(root / name)
+    volume = Path(VOLUMES) / "c5.b2nd"
+    holes = np.full((1, 8, 8, 16), np.nan, np.float32)
+    (root / "nan" / volume).write_bytes(blosc2.asarray(holes).to_cframe())
+    (root / "cut" / volume).write_bytes((root / "cut" / volume).read_bytes()[:-9])
+    (root / "flat" / volume).write_bytes(blosc2.asarray(holes[0]).to_cframe())
+    (root / "text/labelsTr.json").write_text('{"c0": "mass"}')
+    (root / "half/splits_final.json").write_text('[{"train": ["c0", "c1"], "val": ["c9"]}]')
+    ones = {"train_labels": np.ones(6, np.uint8), "val_images": None, "val_labels": None}
+    write_archive(root / "one.npz", **ones)
+    write_archive(root / "short.npz", train_labels=np.arange(5) % 2)
+    (root / "torn.npz").write_bytes((root / "a.npz").read_bytes()[:-200])
 
 
 def run(words):
@@ -36,6 +58,14 @@ BAD = [
     ("--data lost.csv", "line 2", "x.nii.gz is missing"),
     ("--data t.csv --intensity zscore --spacing 0 1 1", "spacing is 0 1 1"),
     ("--data f --intensity ct", "leave them out"),
+    ("--data nan", "c5.b2nd holds NaN or infinity"),
+    ("--data cut", "c5.b2nd is cut off"),
+    ("--data flat", "c5.b2nd has shape (8, 8, 16) float32"),
+    ("--data text", "c0 has label 'mass'; give class ids"),
+    ("--data half", "names c9, which labelsTr.json does not"),
+    ("--data one.npz", "training cases of one class only"),
+    ("--data short.npz", "train_labels have shape (5,), of 6 images"),
+    ("--data torn.npz", "is no .npz of arrays, or damaged"),
     ("--data f --label_smoothing 1", "label_smoothing is 1.0; allowed: 0 to 1"),
     ("--data f --dropout -0.1", "dropout is -0.1"),
     ("--data f --learning_rate 0", "learning_rate is 0.0"),

@@ -6,13 +6,18 @@ import jax
 import numpy as np
 import pytest
 from class_sets import write_archive, write_folder, write_table
+from click.testing import CliRunner
+from fdif_jax.models import create_model
+from flax import nnx
 from tiny_classes import class_config, class_trainer
 from tiny_runs import LOG_ALL, config, train, write_set
 
 from fdif_jax import load_model
+from fdif_jax.cli import cli
 from fdif_jax.errors import InputError
 from fdif_jax.io import metrics
-from fdif_jax.model_io import load_info, weights_of
+from fdif_jax.model_io import ModelInfo, load_info, save_model, weights_of
+from fdif_jax.train.class_start import first_classifier
 from fdif_jax.train.config import RunOptions
 from fdif_jax.train.jobs import plan_of
 from fdif_jax.train.step import put_together
@@ -134,3 +139,90 @@ def test_files_of_a_table_need_a_rule_and_prepared_ones_take_none(tmp_path, data
     assert plan_of(class_config(table), LOG_ALL).preprocessing.intensity.kind == "ct"
     with pytest.raises(InputError, match="leave them out"):
         plan_of(class_config(data, intensity="zscore"), LOG_ALL)
+
+
+RESENC = {
+    "features": (4, 8),
+    "blocks": (1, 1),
+    "strides": ((1, 1, 1), (2, 2, 2)),
+    "kernels": ((3, 3, 3),) * 2,
+    "decoder_convs": (1,),
+}
+ENCODERS = {
+    "vnet": ((16, 16, 16), {"width": 2}),
+    "unetr": ((16, 16, 16), {"hidden_size": 12, "heads": 2, "feature_size": 4, "mlp_size": 12}),
+    "swin_unetr": ((32, 32, 64), {"feature_size": 12, "depths": (1, 1, 1, 1)}),
+    "resenc_m": ((8, 8, 16), RESENC),
+    "primus_s": ((8, 8, 16), {"hidden_size": 12, "depth": 1, "heads": 1}),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ENCODERS)
+def test_every_encoder_trains_on_from_its_segmentation_network(tmp_path, data, name):
+    patch, options = ENCODERS[name]
+    network = create_model(name, rngs=nnx.Rngs(0), image_size=patch, out_channels=3, **options)
+    save_model(tmp_path / "model", network, ModelInfo(network.config, patch))
+    settings = class_config(
+        data,
+        model_name=name,
+        patch=patch,
+        model_options=tuple(sorted(options.items())),
+        batch_size=2,
+        max_iterations=2,
+        pretrained_model=str(tmp_path / "model"),
+    )
+    run = class_trainer(tmp_path / "run", settings)
+    before, loaded = weights_of(network), weights_of(put_together(run._parts, run._state))
+    encoder = {
+        name.removeprefix("encoder."): np.array(value)
+        for name, value in loaded.items()
+        if name.startswith("encoder.")
+    }
+    assert len(encoder) > 3
+    for key, value in encoder.items():
+        np.testing.assert_array_equal(value, before[key], err_msg=key)
+    assert 0 <= run.run().score.best <= 1
+    after = weights(tmp_path / "run/model_last")
+    assert all(np.isfinite(value).all() for value in after.values())
+    moved = [key for key, value in encoder.items() if np.any(after[f"encoder.{key}"] != value)]
+    assert len(moved) > len(encoder) / 2
+
+
+def test_a_resenc_has_the_stages_of_its_pretrained_model(tmp_path, data):
+    network = create_model("resenc_m", rngs=nnx.Rngs(0), out_channels=3, **RESENC)
+    save_model(tmp_path / "model", network, ModelInfo(network.config, (8, 8, 8)))
+    wanted = {"model_name": "resenc_m", "patch": (32, 32, 32), "model_options": ()}
+    alone = plan_of(class_config(data, **wanted), LOG_ALL).network.encoder
+    assert alone.features == (32, 64, 128, 256)
+    wanted["pretrained_model"] = str(tmp_path / "model")
+    plan = plan_of(class_config(data, **wanted), LOG_ALL)
+    assert plan.network.encoder.features == (4, 8)
+    assert "the encoder of its resenc" in first_classifier(plan).notes[0]
+    wanted["model_options"] = (("features", (4, 6)),)
+    plan = plan_of(class_config(data, **wanted), LOG_ALL)
+    with pytest.raises(
+        InputError, match=r"\(1 mismatches\): features is \(4, 8\), wanted \(4, 6\)"
+    ):
+        first_classifier(plan)
+
+
+def test_an_encoder_comes_out_of_another_tools_file(tmp_path, data):
+    network = create_model("vnet", rngs=nnx.Rngs(0), width=2, out_channels=3)
+    save_model(tmp_path / "model", network, ModelInfo(network.config, (16, 16, 16)))
+    file = tmp_path / "vnet.safetensors"
+    words = ["export", "--model", str(tmp_path / "model"), "--to", "monai", "--out", str(file)]
+    assert CliRunner().invoke(cli, words).exit_code == 0
+    settings = class_config(
+        data,
+        model_name="vnet",
+        patch=(16, 16, 16),
+        model_options=(("width", 2),),
+        pretrained_model=str(file),
+    )
+    found = first_classifier(plan_of(settings, LOG_ALL))
+    assert "the encoder of its vnet" in found.notes[0]
+    before = weights_of(network)
+    for name, value in weights_of(found.model).items():
+        if name.startswith("encoder."):
+            np.testing.assert_array_equal(value, before[name.removeprefix("encoder.")])
