@@ -74,7 +74,7 @@ class ClassificationConfig:
     multilabel: bool = False
     labels_style: Literal["plain", "pair"] = "plain"
     dataset_name: str = "sdf_classification"
-    compression_level: int = 8
+    compression_level: int = 1
     plugin: str | None = None
     layout: Literal["ssl3d"] = "ssl3d"
 

@@ -28,7 +28,7 @@ _HEADER_BYTES = 1024
 """The stamp lies among the first ones."""
 _SLOW_PIECE = 2**18
 """Up to so many bytes ZSTD searches a piece more thoroughly, which takes twice the time for
-nothing (96^3 voxels at level 8: 280 ms in pieces of 72 KiB, 112 ms in pieces of 288 KiB)."""
+nothing (96^3 voxels at level 8: 330 ms in pieces of 72 KiB, 155 ms in pieces of 288 KiB)."""
 
 
 def encode(array: np.ndarray, stamp: Stamp, level: int) -> bytes:
@@ -45,8 +45,9 @@ def encode(array: np.ndarray, stamp: Stamp, level: int) -> bytes:
     options = {
         "codec": blosc2.Codec.ZSTD,
         "clevel": level,
-        "filters": [blosc2.Filter.SHUFFLE],
-        "filters_meta": [0],
+        # Bytes of one significance together, then as differences: 5 % smaller, for 15 % more time.
+        "filters": [blosc2.Filter.SHUFFLE, blosc2.Filter.BYTEDELTA],
+        "filters_meta": [0, array.itemsize],
         "splitmode": blosc2.SplitMode.ALWAYS_SPLIT if split else blosc2.SplitMode.NEVER_SPLIT,
         "typesize": array.itemsize,
         "nthreads": 1,

@@ -210,7 +210,7 @@ def test_a_flawed_volume_is_named_and_made_again(tmp_path, whole):
     [
         (classification(samples_per_class=3), "samples_per_class: 2 there, 3 asked for"),
         (classification(n_splits=2), "n_splits: 3 there, 2 asked for"),
-        (classification(compression_level=1), "compression_level: 8 there, 1 asked for"),
+        (classification(compression_level=8), "compression_level: 1 there, 8 asked for"),
         (classification(labels_style="pair"), "labels_style: plain there, pair asked for"),
         (classification(seed=2), "seed: 1 there, 2 asked for"),
         (generation(), "layout: ssl3d there, monai asked for"),
@@ -241,7 +241,7 @@ def test_an_unfinished_set_names_the_command_that_goes_on(tmp_path, whole):
 
 def test_the_hash_ignores_what_does_not_change_a_volume():
     base = classification()
-    same = classification(labels_style="pair", dataset_name="other", compression_level=1)
+    same = classification(labels_style="pair", dataset_name="other", compression_level=8)
     assert base.config_hash == same.config_hash
     for other in ({"samples_per_class": 3}, {"n_splits": 4}, {"grid_scale": 0.5}):
         assert base.config_hash != classification(**other).config_hash
