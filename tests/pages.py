@@ -28,6 +28,11 @@ def is_of_training(line: str) -> bool:
     return line.startswith(("fdif train", "fdif predict", "fdif evaluate"))
 
 
+def is_of_classes(line: str) -> bool:
+    """Whether tests/train/test_classification_page.py runs it."""
+    return is_of_training(line) and "cls_" in line
+
+
 def printed(code: str) -> list[str]:
     """What a snippet prints, line by line."""
     done = subprocess.run(

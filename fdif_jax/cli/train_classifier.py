@@ -72,7 +72,16 @@ def command(**options: Any) -> None:
     A run that is stopped, by whatever, goes on from its last checkpoint when the same command,
     with its --out_dir, is given again.
     """
-    config = ClassifyConfig(
+    run_training(config_from(options), run_options(options), options)
+
+
+def config_from(options: dict[str, Any]) -> ClassifyConfig:
+    """The options of a command line as what defines the run.
+
+    Raises:
+      InputError: a number is out of range.
+    """
+    return ClassifyConfig(
         model_name=options["model_name"],
         data=options["data"],
         fold=options["fold"],
@@ -96,4 +105,3 @@ def command(**options: Any) -> None:
         early_stop=options["early_stop"],
         seed=options["seed"],
     )
-    run_training(config, run_options(options), options)

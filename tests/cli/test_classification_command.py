@@ -143,7 +143,8 @@ def test_labels_come_in_pairs_on_request(fdif):
 @pytest.mark.usefixtures("fake_recipe")
 def test_the_last_line_says_how_to_train_on_it(fdif):
     result = fdif(f"{SMALL} --out_dir my_data")
-    assert "Train on it with SSL3D_classification" in result.stdout.splitlines()[-1]
+    command = "fdif train-classifier --data my_data --model_name resenc_m --grid_size 32 32 32"
+    assert result.stdout.splitlines()[-1] == f"Train on it: {command}"
 
 
 @pytest.mark.usefixtures("fake_recipe")

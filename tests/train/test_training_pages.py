@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from fdif_jax.models import create_model
 from fdif_jax.models.registry import build
 from flax import nnx
-from pages import README, TRAINING, blocks, commands, is_of_training, printed
+from pages import README, TRAINING, blocks, commands, is_of_classes, is_of_training, printed
 
 from fdif_jax.cli import cli
 from fdif_jax.cli.train import command as train_command
@@ -42,7 +42,9 @@ DATA = {
     "Prostate": ("MR", 3, 2),
     "hippocampus": ("MRI", 3, 1),
 }
-LINES = [line for line in commands(README, TRAINING) if is_of_training(line)]
+LINES = [
+    line for line in commands(README, TRAINING) if is_of_training(line) and not is_of_classes(line)
+]
 ROWS = re.findall(r"^\| `(--[^`]*)` \| ([^|]*) \| ([^|]*) \| ([^|]*) \|$", TRAINING, re.MULTILINE)
 TRAINED = [line for line in LINES if line.startswith("fdif train")]
 USED = [line for line in LINES if not line.startswith("fdif train")]
