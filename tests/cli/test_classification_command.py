@@ -15,6 +15,7 @@ import pytest
 import yaml
 from one_sentence import assert_one_sentence
 
+from fdif_jax.data.class_forms import read_classified
 from fdif_jax.io import manifest
 from fdif_jax.io.validate import validate
 
@@ -291,3 +292,16 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path):
         assert (volume.shape, volume.dtype) == ((1, 16, 18, 20), np.float32)
         assert abs(volume.mean(dtype=np.float64)) < 1e-5
         assert abs(volume.std(dtype=np.float64) - 1) < 1e-5
+
+
+@pytest.mark.usefixtures("fake_recipe")
+def test_training_knows_the_names_of_the_classes(fdif):
+    fdif(f"{SMALL} --out_dir one")
+    found = read_classified(Path("one"))
+    assert list(found.labels) == ["class"]
+    first = found.labels["class"][found.training[0].label[0]]
+    assert first == "Sphere + inverse_cube"
+    fdif(f"{SMALL} --out_dir three --multilabel --displacement_functions ridge")
+    none, ridge = read_classified(Path("three")).labels["displacement"]
+    assert none == "none"
+    assert ridge.startswith("ridge")
