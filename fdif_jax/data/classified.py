@@ -2,6 +2,8 @@
 
 import collections
 import dataclasses
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -56,6 +58,13 @@ class Classified:
     def sizes(self) -> tuple[int, ...]:
         """Classes of each label."""
         return tuple(len(names) for names in self.labels.values())
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits that differ where classes, splits, or a case's classes do."""
+        sides = [[(e.id, e.label) for e in side] for side in (self.training, self.validation)]
+        text = json.dumps([list(self.labels.items()), sides])
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def numbered(path: Path, labels: Sequence[tuple[int, ...]]) -> dict[str, tuple[str, ...]]:

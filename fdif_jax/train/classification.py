@@ -85,6 +85,7 @@ def class_job(plan: ClassPlan) -> Job:
         class_names=names if plan.tasks else names[LABEL],
         read_all=partial(_read_all, plan, load),
         draw=_draw_nothing,
+        data=found.digest,
     )
 
 

@@ -67,6 +67,7 @@ class Job:
       read_all: reads every case once, before anything is compiled; told whether the run has a
         checkpoint.
       draw: writes pictures of a state's predictions into a folder.
+      data: a digest of the cases and classes, empty where there are none to change.
     """
 
     config: RunConfig
@@ -81,3 +82,4 @@ class Job:
     class_names: Any
     read_all: Callable[[Say, bool], None]
     draw: Callable[[Path, State, Any], None]
+    data: str = ""

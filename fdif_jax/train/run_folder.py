@@ -91,8 +91,14 @@ def default_path(model_name: str, kind: Kind) -> Path:
     return ROOT / model_name / kind / name
 
 
-def open_run(path: Path, config: RunConfig, *, overwrite: bool) -> RunFolder:
+def open_run(path: Path, config: RunConfig, *, overwrite: bool, data: str = "") -> RunFolder:
     """The folder, ready for a new run or with one of the same config to be continued.
+
+    Args:
+      path: of the folder.
+      config: of the run.
+      overwrite: delete the run that is there.
+      data: a digest of what the data declare; a run goes on with the same ones only.
 
     Raises:
       InputError: it holds another run, or something else.
@@ -103,7 +109,12 @@ def open_run(path: Path, config: RunConfig, *, overwrite: bool) -> RunFolder:
     if overwrite:
         _remove(folder)
     if folder.config() is None:
-        _write(path / _CONFIG, _record(config))
+        _write(path / _CONFIG, _record(config) | {"data": data})
+    elif (before := json.loads((path / _CONFIG).read_text()).get("data", data)) != data:
+        raise InputError(
+            f"{path} was trained on other cases or classes ({before}) than {config.data} has now "
+            f"({data}); put those back, or give another --out_dir, or --overwrite."
+        )
     return folder
 
 

@@ -71,7 +71,7 @@ def start_run(
     trainer.job.read_all(say, begun)
     if options.profile is not None:
         _make_folder(Path(options.profile))
-    _open(path, config, overwrite)
+    _open(path, config, overwrite, trainer.job.data)
     result = _run(trainer)
     yield from closing(trainer, result)
 
@@ -104,13 +104,13 @@ def closing(trainer: Trainer, result: Result) -> Iterator[str]:
     yield f"Predict with it: {command}"
 
 
-def _open(path: Path, config: RunConfig, overwrite: bool) -> None:
+def _open(path: Path, config: RunConfig, overwrite: bool, data: str) -> None:
     """The run folder, made by the first process of a job before the others look at it."""
     if jax.process_index() == 0:
-        open_run(path, config, overwrite=overwrite)
+        open_run(path, config, overwrite=overwrite, data=data)
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices("run folder")
-        open_run(path, config, overwrite=False)
+        open_run(path, config, overwrite=False, data=data)
 
 
 def _checkpoints_of(path: Path | None) -> Path | None:
@@ -132,7 +132,7 @@ def _run(trainer: Trainer) -> Result:
         if not out_of_memory(error):
             raise
         raise EnvironmentFault(
-            "the device has not enough memory; lower --batch_size, --num_crops or --grid_size, or "
+            "the device has not enough memory; lower --batch_size or --grid_size, or "
             "give --use_checkpoint or --precision bf16: what is in checkpoints is good."
         ) from error
 
