@@ -15,6 +15,7 @@ from fdif_jax.infer.class_metrics import NAMES, by_class, class_scores
 from fdif_jax.infer.classifier import probabilities
 from fdif_jax.train.class_plan import ClassPlan
 from fdif_jax.train.log import Validation
+from fdif_jax.train.readings import NotANumber
 from fdif_jax.train.step import State, on_one_device
 
 MEASURE = "AUROC"
@@ -62,7 +63,13 @@ class ClassValidator:
             part = own[first : first + size]
             images = [self.load(examples[i]) for i in part]
             images += images[-1:] * (size - len(images))  # one shape, one program
-            result[list(part)] = np.asarray(self.forward(state, np.stack(images)))[: len(part)]
+            found = np.asarray(self.forward(state, np.stack(images)))[: len(part)]
+            for i, row in zip(part, found, strict=True):
+                if not np.isfinite(row).all():
+                    raise NotANumber(
+                        f"the logits of {examples[i].id}, in validation, are no numbers"
+                    )
+            result[list(part)] = found
         if jax.process_count() > 1:
             result = multihost_utils.process_allgather(result).sum(0)
         return result

@@ -209,17 +209,7 @@ class Trainer:
         try:
             found = self._readings.read(self._done)
         except NotANumber as error:
-            self._state = None  # type: ignore[assignment]  # must not be saved
-            good = self._checkpoints.newest()
-            kept = (
-                f"the checkpoint after update {good} is good"
-                if good
-                else "no checkpoint was due yet"
-            )
-            raise InputError(
-                f"{error}; {kept}: lower --learning_rate, look at these images, or train with "
-                "--precision fp32."
-            ) from None
+            raise self._not_to_be_saved(error) from None
         if found is None:
             return
         config = self.job.config
@@ -228,10 +218,26 @@ class Trainer:
         more = {"learning_rate": float(rate), "updates_per_second": found.updates_per_second}
         self._log.training(self._done, found.means | more)
 
+    def _not_to_be_saved(self, error: NotANumber) -> InputError:
+        """Lets go of the state; what to say of it."""
+        self._state = None  # type: ignore[assignment]
+        good = self._checkpoints.newest()
+        kept = (
+            f"the checkpoint after update {good} is good" if good else "no checkpoint was due yet"
+        )
+        return InputError(
+            f"{error}; {kept}: lower --learning_rate, look at these images, or train with "
+            "--precision fp32."
+        )
+
     def _validate(self) -> None:
         if self._validator is None or self._validated == self._done:
             return
-        found = self._validator(self._state)
+        try:
+            found = self._validator(self._state)
+        except NotANumber as error:
+            self._read_metrics()  # an update that went wrong before is to blame
+            raise self._not_to_be_saved(error) from None
         self._validation, self._validated = found, self._done
         self._log.validation(self._done, found)
         said = f"validation {found.measure} {found.score:.4f} ({found.cases} cases)"

@@ -16,7 +16,7 @@ _NAMED = 4  # crops in a message
 
 
 class NotANumber(ArithmeticError):
-    """A loss or the norm of a gradient; its text says at which update and in which crops."""
+    """A loss, the norm of a gradient, or logits; its text says at which update, of which images."""
 
 
 class Reading(NamedTuple):
