@@ -3,6 +3,7 @@
 import dataclasses
 import threading
 import zipfile
+import zlib
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,13 @@ from fdif_jax.errors import InputError
 
 _SPLITS = ("train", "val", "test")
 _FORM = "give train_images and train_labels (and val_…, test_…)"
+_COLOURS = (3, 4)
 _BRIGHTEST = np.float32(255)
-_UNREADABLE = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile)
+# As zipfile and numpy tell of bytes that were damaged, encrypted, or promise too much.
+_UNREADABLE = (
+    *(OSError, ValueError, EOFError, KeyError, RuntimeError, NotImplementedError, MemoryError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 def read_archive(path: Path) -> Classified:
@@ -92,6 +98,16 @@ class _Archive:
                 f"{self.path}: {split}_images have shape {shape} {dtype}; numbers (N, D, H, W) or "
                 "(N, D, H, W, C) are needed."
             )
+        if len(shape) == 4 and shape[3] in _COLOURS:
+            raise InputError(
+                f"{self.path}: {split}_images have shape {shape}, which are pictures of "
+                f"{shape[3]} colours; volumes (N, D, H, W) or (N, D, H, W, C) are needed."
+            )
+        if (dtype == np.uint8) != (self.headers["train_images"][1] == np.uint8):
+            raise InputError(
+                f"{self.path}: {split}_images are {dtype}, train_images "
+                f"{self.headers['train_images'][1]}; give all splits one type."
+            )
         if name not in self.headers:
             raise InputError(f"{self.path} has {split}_images without {name}; {_FORM}.")
         labels = self.array(name)
@@ -114,7 +130,8 @@ def _examples(archive: _Archive, split: str, labels: np.ndarray) -> tuple[Exampl
 
 def _read(archive: _Archive, split: str, index: int) -> Image:
     array = archive.array(f"{split}_images")[index]
-    voxels = array.astype(np.float32)
+    with np.errstate(over="ignore"):  # infinity is refused below
+        voxels = array.astype(np.float32)
     if array.dtype == np.uint8:
         voxels /= _BRIGHTEST
     if not np.isfinite(voxels).all():

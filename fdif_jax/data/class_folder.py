@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from operator import ge
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from fdif_jax.data.classified import LABEL, Classified, Example, numbered
 from fdif_jax.data.images import Image
 from fdif_jax.errors import InputError
 from fdif_jax.io import b2nd, datasets, manifest
-from fdif_jax.io.ssl3d import LABELS, SPLITS, VOLUMES
+from fdif_jax.io.ssl3d import LABELS, SPLITS, VOLUMES, Ssl3dLayout
 from fdif_jax.io.validate_classification import check_fold, check_labels
 
 SMOOTHING = 0.2
@@ -29,6 +28,8 @@ def read_folder(root: Path, fold: int) -> Classified:
     labels, folds = datasets.load_metadata(root / LABELS), datasets.load_list(root / SPLITS)
     for problem in check_labels(labels):
         raise InputError(f"{root}: {problem}.")
+    if not folds:
+        raise InputError(f"{root / SPLITS} holds no folds; give it one or more.")
     if not 0 <= fold < len(folds):
         raise InputError(f"fold is {fold}; {root / SPLITS} has 0 to {len(folds) - 1}.")
     for problem in check_fold(folds[fold], labels):
@@ -64,11 +65,12 @@ def read_volume(path: Path) -> Image:
         raise InputError(f"{path} cannot be read ({error.strerror}).") from error
     except InputError as error:
         raise InputError(f"{path} {error}.") from error
-    if array.ndim != 4 or array.dtype.kind not in "fiu":
+    if array.ndim != 4 or array.dtype.kind not in "fiu" or not array.size:
         raise InputError(
             f"{path} has shape {array.shape} {array.dtype}; (C, D, H, W) numbers are needed."
         )
-    voxels = np.ascontiguousarray(np.moveaxis(array, 0, -1), np.float32)
+    with np.errstate(over="ignore"):  # infinity is refused below
+        voxels = np.ascontiguousarray(np.moveaxis(array, 0, -1), np.float32)
     if not np.isfinite(voxels).all():
         raise InputError(f"{path} holds NaN or infinity; mend it.")
     return Image(voxels, np.eye(4))
@@ -83,13 +85,11 @@ def _as_ids(labels: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
 
 
 def _names(root: Path, ids: Sequence[tuple[int, ...]]) -> dict[str, tuple[str, ...]]:
-    """By label; those of the record where fdif wrote the set, else numbers."""
-    plain = numbered(root, ids)
+    """By label; those of the record where fdif wrote the labels as they are, else numbers."""
     record = manifest.read(root)
-    if record is None:
-        return plain
+    if record is None or record.config.layout != "ssl3d":
+        return numbered(root, ids)
+    if (root / LABELS).read_bytes() != Ssl3dLayout(record).metadata()[LABELS]:  # edited
+        return numbered(root, ids)
     tasks = record.classes.tasks or {LABEL: {v: k for k, v in record.classes.labels.items()}}
-    known = {task: tuple(sorted(one, key=one.__getitem__)) for task, one in tasks.items()}
-    counts = [[len(names) for names in one.values()] for one in (known, plain)]
-    fits = len(counts[0]) == len(counts[1]) and all(map(ge, *counts))
-    return known if fits else plain  # labels may have been edited
+    return {task: tuple(sorted(one, key=one.__getitem__)) for task, one in tasks.items()}

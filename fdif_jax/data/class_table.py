@@ -1,6 +1,8 @@
 """Classification sets as a ``.csv`` of NIfTI files and labels."""
 
 import csv
+import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,6 +17,7 @@ _SPLITS = {
     **dict.fromkeys(("val", "validation"), "validation"),
     "test": "test",
 }
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
 _FORM = "give the columns image, label and, if there is validation, split"
 
 
@@ -34,18 +37,24 @@ def read_table(path: Path, channels: int) -> Classified:
     """
     rows = _rows(path)
     labels = [name for name in rows[0] if name not in (_IMAGE, _SPLIT)]
+    if bad := [name for name in labels if not name or "=" in name]:
+        raise InputError(
+            f"{path} has a column {bad[0]!r}, which cannot name a label; give it a name without "
+            "'=', or leave it out."
+        )
     if _IMAGE not in rows[0] or not labels:
         raise InputError(f"{path} has the columns {', '.join(rows[0])}; {_FORM}.")
     classes = {name: _classes(row[name] for row in rows) for name in labels}
     sides: dict[str, list[Example]] = {"training": [], "validation": [], "test": []}
-    files: dict[Path, int] = {}
+    files: dict[str, int] = {}
     for line, row in enumerate(rows, 2):
         file = path.parent / row[_IMAGE]
         if not file.is_file():
             raise InputError(f"{path}, line {line}: {file} is missing.")
-        if file in files:
-            raise InputError(f"{path}, line {line}: {row[_IMAGE]} is in line {files[file]} too.")
-        files[file] = line
+        real = os.path.realpath(file)
+        if real in files:
+            raise InputError(f"{path}, line {line}: {row[_IMAGE]} is in line {files[real]} too.")
+        files[real] = line
         split = row.get(_SPLIT, "train")
         if split not in _SPLITS:
             raise InputError(f"{path}, line {line}: split is {split!r}; give train, val or test.")
@@ -62,7 +71,7 @@ def _rows(path: Path) -> Sequence[Mapping[str, str]]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, skipinitialspace=True, restval="")
-            rows = [{k: v for k, v in row.items() if k is not None} for row in reader]
+            rows = list(reader)
             names = reader.fieldnames or []
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}).") from error
@@ -73,6 +82,11 @@ def _rows(path: Path) -> Sequence[Mapping[str, str]]:
     if len(set(names)) < len(names):
         raise InputError(f"{path} names a column twice ({', '.join(names)}); mend it.")
     for line, row in enumerate(rows, 2):
+        if None in row:
+            raise InputError(
+                f"{path}, line {line}, has more cells than columns; put cells with commas "
+                "in quotes."
+            )
         empty = [name for name, value in row.items() if not value.strip()]
         if empty:
             raise InputError(f"{path}, line {line}: {empty[0]} is empty; fill it.")
@@ -81,5 +95,6 @@ def _rows(path: Path) -> Sequence[Mapping[str, str]]:
 
 def _classes(values: Iterable[str]) -> tuple[str, ...]:
     found = set(values)
-    whole = all(value.lstrip("-").isdecimal() for value in found)
-    return tuple(sorted(found, key=int if whole else str))
+    if all(_WHOLE.fullmatch(value) for value in found):
+        return tuple(sorted(found, key=lambda value: (int(value), value)))
+    return tuple(sorted(found))

@@ -86,7 +86,7 @@ def load_list(path: Path) -> list[Any]:
 
 def _load_json(path: Path, kind: type, noun: str) -> Any:
     try:
-        record = json.loads(path.read_bytes())
+        record = json.loads(path.read_bytes(), object_pairs_hook=_distinct)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:
@@ -94,6 +94,15 @@ def _load_json(path: Path, kind: type, noun: str) -> Any:
     if not isinstance(record, kind):
         raise InputError(f"{path} holds no JSON {noun}.")
     return record
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object; JSON readers would take the last of two values of one key."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"it has {next(k for k in keys if keys.count(k) > 1)!r} twice")
+    return found
 
 
 def find(path: Path) -> Path:

@@ -43,6 +43,8 @@ def check(root: Path, *, workers: int) -> tuple[int, list[str]]:
             data = (root / name).read_bytes()
         except FileNotFoundError:
             return (), [f"{name}: is missing"]
+        except OSError as error:
+            return (), [f"{name}: cannot be read ({error.strerror})"]
         flaw = layout.flaw(stamps[name], name, data) if layout and name in stamps else None
         if flaw is not None:
             return (), [f"{name}: {flaw}"]
@@ -140,7 +142,7 @@ def _check_volume(data: bytes) -> tuple[tuple[int, ...], list[str]]:
     except InputError as error:
         return (), [str(error)]
     problems = []
-    if array.ndim != 4 or array.dtype != np.float32:
+    if array.ndim != 4 or array.dtype != np.float32 or not array.size:
         problems.append(f"shape {array.shape} {array.dtype}; (C, D, H, W) float32 is needed")
     if not np.isfinite(array).all():
         problems.append("holds NaN or infinity")

@@ -49,7 +49,8 @@ def test_an_archive_scales_bytes_and_keeps_floats(tmp_path):
     image = found.training[1].read().voxels
     np.testing.assert_allclose(image[..., 0], arrays()["train_images"][1] / 255, rtol=1e-6)
     floats = np.full((6, 4, 4, 4, 3), 300.0)
-    again = read_classified(write_archive(tmp_path / "b.npz", train_images=floats))
+    others = dict.fromkeys(("val_images", "val_labels", "test_images", "test_labels"))
+    again = read_classified(write_archive(tmp_path / "b.npz", train_images=floats, **others))
     assert np.all(again.training[0].read().voxels == 300)
     assert again.training[0].read().voxels.shape == (4, 4, 4, 3)
 
@@ -75,7 +76,7 @@ FOLDERS = [
     (lambda r: put(r / "labelsTr.json", {"c0": "x"}), "c0 has label 'x'"),
     (lambda r: put(r / "labelsTr.json", {"c0": 10**9, "c1": 0}), "names c2, which"),
     (lambda r: put(r / "splits_final.json", {}), "holds no JSON list"),
-    (lambda r: put(r / "splits_final.json", []), "fold is 0"),
+    (lambda r: put(r / "splits_final.json", []), "holds no folds"),
     (lambda r: put(r / "splits_final.json", [{"train": ["c0"]}]), "no lists 'train' and 'val'"),
     (lambda r: (r / VOLUMES / "c1.b2nd").unlink(), "c1.b2nd is missing (1 of 4 in 'train')"),
 ]
@@ -183,3 +184,10 @@ def test_an_image_fits_its_patch_in_its_proportions(shape, inner):
     wanted = np.zeros((8, 8, 16, 2), np.float32)
     wanted[inner] = 1
     np.testing.assert_array_equal(found, wanted)
+
+
+def test_the_order_of_classes_does_not_depend_on_the_process(tmp_path):
+    """Sets have an order of their own in every process."""
+    rows = ["a.nii.gz,1", "b.nii.gz,01", "c.nii.gz,001", "d.nii.gz,0"]
+    found = read_classified(write_table(tmp_path / "t.csv", rows, "image,label"))
+    assert found.labels["class"] == ("0", "001", "01", "1")
