@@ -39,6 +39,8 @@ def predict_classes(
 
     began = time.perf_counter()
     table = out_dir / class_table.NAME
+    if out_dir.is_file() or table.is_dir():
+        raise InputError(f"{table} cannot be made there; choose another --out_dir.")
     if table.exists() and not overwrite:
         raise InputError(f"{table} is there; pass --overwrite, or choose another --out_dir.")
     if info.patch is None:
@@ -49,7 +51,12 @@ def predict_classes(
             "out."
         )
     channels = info.config.in_channels
-    examples = find_examples(source, channels, split, options["fold"])
+    examples, prepared = find_examples(source, channels, split, options["fold"])
+    if prepared and plan.intensity.kind != "none":
+        raise InputError(
+            f"{folder} scales the intensities of NIfTI files ({plan.intensity.kind}), and {source} "
+            "holds images as a network takes them; give NIfTI files."
+        )
     batch = default_batch() if options["batch"] is None else options["batch"]
     needed = batch * math.prod(info.patch) * channels * _FLOAT32
     limits.refuse_too_large((batch, *info.patch), needed, "lower --batch.")
@@ -61,7 +68,7 @@ def predict_classes(
     found = classify(examples, bar)
     text = class_table.to_csv([example.id for example in examples], labels, found)
     try:
-        atomic.write(table, text.encode())
+        atomic.write(table, text.encode(errors="surrogateescape"))
     except OSError as error:
         raise EnvironmentFault(
             f"{table} cannot be written ({error.strerror or error}); choose another --out_dir."

@@ -85,7 +85,7 @@ def _pair(ids: Sequence[str], reference: Classified) -> tuple[list[Example], lis
         by_stem.setdefault(stem(example.id), []).append(example)
     found = []
     for one in ids:
-        candidates = [by_id[one]] if one in by_id else by_stem.get(stem(one), [])
+        candidates = [by_id[one]] if one in by_id else _alike(one, by_stem.get(stem(one), []))
         if len(candidates) != 1:
             many = f"is the name of {len(candidates)} images" if candidates else "has no class"
             raise InputError(
@@ -96,6 +96,11 @@ def _pair(ids: Sequence[str], reference: Classified) -> tuple[list[Example], lis
     if len(chosen) < len(found):
         raise InputError(f"two predictions are of one image of {reference.path}; leave one out.")
     return [e for split in splits if any(e.id in chosen for e in split) for e in split], found
+
+
+def _alike(one: str, candidates: Sequence[Example]) -> list[Example]:
+    """Those of the same file name; two that both name folders are of different folders."""
+    return [e for e in candidates if not ("/" in one and "/" in e.id)]
 
 
 def _index(names: Sequence[str], name: str, label: str, reference: Classified) -> int:

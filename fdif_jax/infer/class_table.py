@@ -71,11 +71,11 @@ def read_csv(path: Path) -> Predictions:
       InputError: it cannot be read, or is no such file.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            head, *rows = list(csv.reader(file)) or [[]]
+        with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+            head, *rows = [row for row in csv.reader(file) if row] or [[]]
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}).") from error
-    except (UnicodeDecodeError, csv.Error) as error:
+    except csv.Error as error:
         raise InputError(f"{path} is no table of text ({error}).") from error
     labels = head[1 : _first_class(head)]
     places = {
@@ -86,6 +86,8 @@ def read_csv(path: Path) -> Predictions:
         raise InputError(
             f"{path} has the columns {', '.join(head[:5]) or 'of nothing'}; {_REMEDY}."
         )
+    if len(set(head)) < len(head):
+        raise InputError(f"{path} has a column twice; {_REMEDY}.")
     if not rows:
         raise InputError(f"{path} has no rows; {_REMEDY}.")
     for line, row in enumerate(rows, 2):
@@ -116,8 +118,9 @@ def _numbers(path: Path, rows: Sequence[Sequence[str]], columns: Sequence[int]) 
             values[i] = [float(row[c]) for c in columns]
         except ValueError as error:
             raise InputError(f"{path}, line {i + 2}: a probability is no number.") from error
-        if not (np.isfinite(values[i]).all() and abs(values[i].sum() - 1) < _OFF):
+        if not (values[i].min() >= 0 and abs(values[i].sum() - 1) < _OFF):  # nor NaN
             raise InputError(
-                f"{path}, line {i + 2}: the probabilities of a label do not add up to 1; {_REMEDY}."
+                f"{path}, line {i + 2}: the probabilities of a label are below 0, or do not add up "
+                f"to 1; {_REMEDY}."
             )
     return values

@@ -4,6 +4,7 @@ import collections
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from fdif_jax.data.class_folder import read_volume
 from fdif_jax.data.class_forms import is_classified, read_classified
@@ -12,12 +13,23 @@ from fdif_jax.data.images import read_image
 from fdif_jax.errors import InputError
 from fdif_jax.infer.inputs import Split, check_cases, find_cases
 from fdif_jax.io import b2nd
+from fdif_jax.io.nifti import ENDINGS
 
 
-def find_examples(
-    path: Path, channels: int, split: Split | None = None, fold: int = 0
-) -> tuple[Example, ...]:
-    """The images; those without known classes have none.
+class Found(NamedTuple):
+    """Images to classify.
+
+    Attributes:
+      examples: those without known classes have none.
+      prepared: they are as a network takes them, without intensities of their own.
+    """
+
+    examples: tuple[Example, ...]
+    prepared: bool
+
+
+def find_examples(path: Path, channels: int, split: Split | None = None, fold: int = 0) -> Found:
+    """The images at a path.
 
     Args:
       path: a classification set; a Blosc2 volume, or a folder of them; or whatever else
@@ -31,18 +43,23 @@ def find_examples(
       InputError: there is nothing to classify, a file is missing, or two images have one name.
     """
     if is_classified(path):
-        return _of_set(read_classified(path, fold=fold, channels=channels), split)
+        found = read_classified(path, fold=fold, channels=channels)
+        return Found(_of_set(found, split), found.prepared)
     if fold:
         raise InputError(f"fold is {fold}, but {path} has no folds; leave --fold out.")
     volumes = _volumes(path)
     if not volumes:
         cases = find_cases(path, channels, split)
         check_cases(cases, channels)
-        return tuple(Example(c.id, (), partial(read_image, c.images, channels)) for c in cases)
+        images = (Example(c.id, (), partial(read_image, c.images, channels)) for c in cases)
+        return Found(tuple(images), prepared=False)
     if split is not None:
         raise InputError(f"--split chooses from a data list or set, and {path} is none.")
-    return tuple(
-        Example(v.name.removesuffix(b2nd.ENDING), (), partial(read_volume, v)) for v in volumes
+    return Found(
+        tuple(
+            Example(v.name.removesuffix(b2nd.ENDING), (), partial(read_volume, v)) for v in volumes
+        ),
+        prepared=True,
     )
 
 
@@ -50,7 +67,14 @@ def _volumes(path: Path) -> Sequence[Path]:
     """Blosc2 files, where the path is one or holds some."""
     if path.is_file():
         return [path] if path.name.endswith(b2nd.ENDING) else []
-    return sorted(v for v in path.glob(f"*{b2nd.ENDING}") if not v.name.startswith("."))
+    found = sorted(v for v in path.glob(f"*{b2nd.ENDING}") if not v.name.startswith("."))
+    others = [v for v in path.glob("*") if v.name.endswith(ENDINGS)] if found else []
+    if others:
+        raise InputError(
+            f"{path} holds Blosc2 and NIfTI files ({found[0].name}, {others[0].name}); predict "
+            "them one kind at a time."
+        )
+    return found
 
 
 def _of_set(found: Classified, split: Split | None) -> tuple[Example, ...]:

@@ -1,6 +1,7 @@
 """`fdif predict` and `fdif evaluate` with classifiers: what they write, what they refuse."""
 
 import csv
+import dataclasses
 import json
 import shutil
 
@@ -14,7 +15,7 @@ from one_sentence import assert_one_sentence
 
 from fdif_jax.data.intensities import Intensity
 from fdif_jax.data.preprocess import Preprocessing
-from fdif_jax.model_io import ModelInfo, save_model
+from fdif_jax.model_io import ModelInfo, load_info, load_model, save_model
 
 PATCH = (8, 8, 16)
 AS_THEY_ARE = Preprocessing(Intensity("none"), orient=False, crop=False).to_json()
@@ -123,6 +124,8 @@ def test_several_labels_have_columns_each(fdif, tmp_path, models):
         ("--input images --fold 1", ["has no folds; leave --fold out"]),
         (f"--input set/{VOLUMES} --split test", ["--split chooses from a data list or set"]),
         ("--input broken", ["cut off"]),
+        ("--input mixed", ["holds Blosc2 and NIfTI files"]),
+        ("--input set --out_dir a.npz", ["a.npz/predictions.csv cannot be made there"]),
     ],
 )
 def test_what_predict_refuses(fdif, tmp_path, models, line, parts):
@@ -131,9 +134,13 @@ def test_what_predict_refuses(fdif, tmp_path, models, line, parts):
     write_archive(tmp_path / "a.npz")
     write_table(tmp_path / "images/t.csv")
     (tmp_path / "images/t.csv").unlink()
+    (tmp_path / "mixed").mkdir()
+    for name in (f"set/{VOLUMES}/c0.b2nd", "images/i0.nii.gz"):
+        shutil.copy(tmp_path / name, tmp_path / "mixed")
     cut = tmp_path / "broken" / VOLUMES / "c5.b2nd"
     cut.write_bytes(cut.read_bytes()[:-10])
-    found = fdif(f"predict --model {models / 'one'} --out_dir out {line} --quiet")
+    out = "" if "--out_dir" in line else "--out_dir out"
+    found = fdif(f"predict --model {models / 'one'} {out} {line} --quiet")
     assert_one_sentence(found, *parts)
     assert not (tmp_path / "out").exists()
 
@@ -149,7 +156,12 @@ GOOD = "id,class,class=0,class=1\nc4,0,0.75,0.25\nc5,1,0.25,0.75\n"
         (GOOD.split("\n")[0] + "\n", ["has no rows"]),
         (GOOD.replace("c5,1,0.25,0.75", "c5,1"), ["line 3, has 2 cells of 4"]),
         (GOOD.replace("0.75", "much"), ["line 2: a probability is no number"]),
-        (GOOD.replace("0.75", "nan"), ["line 2: the probabilities of a label do not add up to 1"]),
+        (
+            GOOD.replace("0.75", "nan"),
+            ["line 2: the probabilities of a label are below 0, or do not add up"],
+        ),
+        (GOOD.replace("0,0.75,0.25", "0,1.75,-0.75"), ["line 2: the probabilities of a label"]),
+        (GOOD.replace("class=1", "class=0"), ["has a column twice"]),
         (GOOD.replace("c5", "c4"), ["has an image twice"]),
         (GOOD.replace("c5", "x9"), ["x9 has no class in"]),
         (GOOD.replace("class=1", "class=2"), ["have no class '1', which", "they have 0, 2"]),
@@ -176,7 +188,33 @@ def test_evaluate_says_what_was_not_predicted(fdif, tmp_path):
     assert_one_sentence(fdif(words + " --names a"), "leave --names out")
 
 
+def test_images_of_other_folders_are_not_taken_for_each_other(fdif, tmp_path):
+    write_table(tmp_path / "t.csv", ["a.nii.gz,0", "b.nii.gz,1"], "image,label")
+    (tmp_path / "p1").mkdir()
+    (tmp_path / "a.nii.gz").rename(tmp_path / "p1/a.nii.gz")
+    text = (tmp_path / "t.csv").read_text().replace("a.nii.gz", "p1/a.nii.gz")
+    (tmp_path / "t.csv").write_text(text)
+    for name, fits in (("p1/a.nii.gz", True), ("a", True), ("p2/a.nii.gz", False)):
+        (tmp_path / "p.csv").write_text(f"id,class,class=0,class=1\n{name},0,0.75,0.25\n")
+        found = fdif("evaluate --prediction p.csv --reference t.csv")
+        assert (found.exit_code == 0) == fits, found.output
+
+
+def test_prepared_images_are_not_scaled_again(fdif, tmp_path, models):
+    info = load_info(models / "one")
+    ct = Preprocessing(Intensity("ct")).to_json()
+    model = load_model(models / "one")
+    save_model(tmp_path / "ct", model, dataclasses.replace(info, intensities=ct))
+    write_archive(tmp_path / "a.npz")
+    found = fdif("predict --model ct --input a.npz --out_dir out --quiet")
+    assert_one_sentence(
+        found, "ct scales the intensities of NIfTI files (ct)", "a.npz holds images"
+    )
+
+
 def test_infinite_logits_are_told(fdif, tmp_path, models):
-    write_archive(tmp_path / "a.npz", val_images=np.full((4, *PATCH), 3e38, np.float32))
+    huge = {"val_images": np.full((4, *PATCH), 3e38, np.float32), "test_images": None}
+    train = np.zeros((6, *PATCH), np.float32)
+    write_archive(tmp_path / "a.npz", train_images=train, test_labels=None, **huge)
     found = fdif(f"predict --model {models / 'one'} --input a.npz --out_dir out --quiet")
     assert_one_sentence(found, "val_00000 gives no finite logits")
