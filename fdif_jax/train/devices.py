@@ -70,8 +70,8 @@ def own_slots(crops: int, mesh: Mesh) -> range:
     """
     if crops % mesh.size:
         raise InputError(
-            f"{crops} crops an update (--batch_size times --num_crops) cannot be shared by "
-            f"{mesh.size} devices; make it a multiple of {mesh.size}, or set --devices."
+            f"{crops} crops an update (images, for a classifier) cannot be shared by {mesh.size} "
+            f"devices; make it a multiple of {mesh.size} by --batch_size, or set --devices."
         )
     here = sum(d.process_index == jax.process_index() for d in mesh.devices.flat)
     before = sum(d.process_index < jax.process_index() for d in mesh.devices.flat)

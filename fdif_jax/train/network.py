@@ -107,10 +107,10 @@ def _refuse_too_large(config: RunConfig, abstract: Network, devices: int) -> Non
     needed = _STATE * weights + config.crops // devices * crop * batch
     if available is not None and needed > available:
         raise InputError(
-            f"a {config.model_name} with {config.crops} crops of "
+            f"a {config.model_name} with batches of {config.crops} times "
             f"{'x'.join(map(str, config.patch))} needs more than {human(needed)} of memory, "
-            f"{human(available)} are available; lower --grid_size, --batch_size or --num_crops, or "
-            "take a smaller network."
+            f"{human(available)} are available; lower --grid_size or --batch_size, or take "
+            "a smaller network."
         )
 
 
