@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import jax
+from flax import nnx
 
 from fdif_jax.data.class_forms import read_classified
 from fdif_jax.data.classified import LABEL, Classified, Example, check_examples
@@ -67,6 +68,9 @@ def make_class_plan(config: ClassifyConfig, options: RunOptions) -> ClassPlan:
     notes = check_examples(found)
     if found.validation:
         require_sklearn()
+    for label in found.labels:
+        if hasattr(nnx.Dict, label):  # of its own, which a label would hide
+            raise InputError(f"{found.path} has a label {label!r}; give it another name.")
     outputs: Outputs = tuple(zip(found.labels, found.sizes, strict=True))
     if tuple(found.labels) == (LABEL,):
         outputs = found.sizes[0]

@@ -41,6 +41,26 @@ def spoil(root):
     ones = {"train_labels": np.ones(6, np.uint8), "val_images": None, "val_labels": None}
     write_archive(root / "one.npz", **ones)
     write_archive(root / "short.npz", train_labels=np.arange(5) % 2)
+    write_archive(root / "rgb.npz", train_images=np.zeros((6, 8, 8, 3), np.uint8))
+    write_archive(root / "types.npz", val_images=np.zeros((4, 8, 8, 16), np.float32))
+    archive = (root / "a.npz").read_bytes()
+    start = archive.index(b"train_labels.npy") + 40
+    (root / "flipped.npz").write_bytes(archive[:start] + b"\xff" * 40 + archive[start + 40 :])
+    write_folder(root / "twice")
+    (root / "twice/labelsTr.json").write_text('{"c0": 0, "c1": 1, "c0": 1}')
+    write_folder(root / "none")
+    (root / "none/splits_final.json").write_text("[]")
+    none = np.zeros((1, 0, 8, 8), np.float32)
+    write_folder(root / "void")
+    (root / "void" / volume).write_bytes(blosc2.asarray(none).to_cframe())
+    for name, text in {
+        "cells.csv": "image,label\ni0.nii.gz,no, x\n",
+        "index.csv": ",image,label\n0,i0.nii.gz,no\n1,i1.nii.gz,yes\n",
+        "equals.csv": "image,a=b\ni0.nii.gz,no\ni1.nii.gz,yes\n",
+        "items.csv": "image,items,b\ni0.nii.gz,0,1\ni1.nii.gz,1,0\n",
+        "again.csv": "image,label\ni0.nii.gz,0\n../up/i0.nii.gz,1\n",
+    }.items():
+        (root / name).write_text(text.replace("up", root.name))
     (root / "torn.npz").write_bytes((root / "a.npz").read_bytes()[:-200])
 
 
@@ -65,6 +85,17 @@ BAD = [
     ("--data half", "names c9, which labelsTr.json does not"),
     ("--data one.npz", "training cases of one class only"),
     ("--data short.npz", "train_labels have shape (5,), of 6 images"),
+    ("--data rgb.npz", "are pictures of 3 colours"),
+    ("--data types.npz", "val_images are float32, train_images uint8"),
+    ("--data flipped.npz", "flipped.npz"),
+    ("--data twice", "labelsTr.json is no JSON: it has 'c0' twice"),
+    ("--data none", "holds no folds"),
+    ("--data void", "c5.b2nd has shape (1, 0, 8, 8)"),
+    ("--data cells.csv", "line 2, has more cells than columns"),
+    ("--data index.csv", "has a column '', which cannot name a label"),
+    ("--data equals.csv", "has a column 'a=b', which cannot name a label"),
+    ("--data items.csv", "has a label 'items'; give it another name"),
+    ("--data again.csv", "i0.nii.gz is in line 2 too"),
     ("--data torn.npz", "is no .npz of arrays, or damaged"),
     ("--data f --label_smoothing 1", "label_smoothing is 1.0; allowed: 0 to 1"),
     ("--data f --dropout -0.1", "dropout is -0.1"),
@@ -83,6 +114,14 @@ def test_what_it_refuses(here, tmp_path, case):
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_a_volume_that_is_not_of_this_world_ends_the_run_in_a_sentence(here, tmp_path):
+    huge = {"val_images": np.full((4, 8, 8, 16), 3e38, np.float32), "test_images": None}
+    train = np.random.default_rng(0).random((6, 8, 8, 16)).astype(np.float32)
+    write_archive(tmp_path / "huge.npz", train_images=train, test_labels=None, **huge)
+    words = "--data huge.npz --max_iterations 2 --batch_size 2 --out_dir run --quiet"
+    assert_one_sentence(run(words), "the logits of val_00000, in validation, are no numbers")
+
+
 @pytest.mark.slow
 def test_a_run_says_what_it_does_and_goes_on_where_it_is_complete(here, tmp_path):
     words = "--data f --max_iterations 2 --out_dir run --batch_size 2"
@@ -94,3 +133,7 @@ def test_a_run_says_what_it_does_and_goes_on_where_it_is_complete(here, tmp_path
     assert "best validation AUROC" in found.output
     assert "run is finished (2 updates)" in run(words).output
     assert_one_sentence(run(f"{words} --seed 3 --quiet"), "seed 0, not 3")
+    text = (tmp_path / "f/labelsTr.json").read_text()
+    (tmp_path / "f/labelsTr.json").write_text(text.replace('"c0": 0', '"c0": 1'))
+    (tmp_path / "run/summary.json").unlink()
+    assert_one_sentence(run(f"{words} --quiet"), "trained on other cases or classes")
