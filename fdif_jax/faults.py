@@ -31,6 +31,17 @@ def one_fault(what: str, remedy: str) -> Iterator[None]:
         raise EnvironmentFault(f"{what} ({_reason(error)}){remedy}") from error
 
 
+@contextmanager
+def enough_memory(sentence: str) -> Iterator[None]:
+    """Turns a lack of memory, of the host or a device, into an EnvironmentFault of this text."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:  # jax raises the second
+        if not out_of_memory(error):
+            raise
+        raise EnvironmentFault(sentence) from error
+
+
 def _reason(error: Exception) -> str:
     found = _OS_REASON.search(str(error))
     if found:

@@ -1,19 +1,17 @@
 """A classifier and all that belongs around it: from images to probabilities of their classes."""
 
-import contextlib
 import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import jax
 import numpy as np
 
 from fdif_jax.data.class_inputs import Inputs
 from fdif_jax.data.classified import LABEL, Example
-from fdif_jax.errors import EnvironmentFault, InputError
-from fdif_jax.faults import out_of_memory
+from fdif_jax.errors import InputError
+from fdif_jax.faults import enough_memory
 from fdif_jax.infer.predictor import on_devices, softmax
 from fdif_jax.infer.sliding_window import Apply, Progress
 from fdif_jax.models.heads import Classifier
@@ -55,7 +53,7 @@ class ImageClassifier:
         """
         sizes = [len(names) for names in self.labels.values()]
         logits = np.zeros((len(examples), sum(sizes)), np.float32)
-        with _enough_memory():
+        with enough_memory("there is not enough memory; lower --batch."):
             for first, images in self._batches(examples):
                 part = examples[first : first + self.batch]
                 found = np.asarray(self.apply(images))[: len(part)]
@@ -135,13 +133,3 @@ def probabilities(logits: np.ndarray, sizes: Sequence[int]) -> list[np.ndarray]:
     """(N, C of all labels) to (N, C) float64 for each label, every row with the sum 1."""
     parts = np.split(logits.astype(np.float64), np.cumsum(sizes)[:-1], axis=1)
     return [softmax(part) for part in parts]
-
-
-@contextlib.contextmanager
-def _enough_memory() -> Iterator[None]:
-    try:
-        yield
-    except (MemoryError, jax.errors.JaxRuntimeError) as error:
-        if not out_of_memory(error):
-            raise
-        raise EnvironmentFault("there is not enough memory; lower --batch.") from error

@@ -5,7 +5,6 @@ which settings and from which image it was made; so a run that was stopped goes 
 and never takes over what something else has made.
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import json
@@ -16,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
 from fdif_jax.data.datalist import Case
@@ -24,7 +22,7 @@ from fdif_jax.data.images import read_image
 from fdif_jax.data.preprocess import Prepared
 from fdif_jax.data.survey import Header
 from fdif_jax.errors import EnvironmentFault, InputError
-from fdif_jax.faults import out_of_memory
+from fdif_jax.faults import enough_memory
 from fdif_jax.infer.predictor import Predictor
 from fdif_jax.infer.sliding_window import Progress, classes_of, window_count
 from fdif_jax.io import atomic, nifti
@@ -33,6 +31,10 @@ from fdif_jax.model_weights import weights_of
 from fdif_jax.models.registry import Network
 
 _ENDING = ".nii.gz"
+_NO_MEMORY = (
+    "there is not enough memory; lower --batch, leave --probabilities out, or cut the images: the "
+    "label files that are written are good."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +112,7 @@ def predict_cases(predictor: Predictor, job: Job, progress: Progress | None = No
         ) from error
     done, ahead = 0, sum(estimates)
     cases = [case for _, case in rest]
-    with _enough_memory():
+    with enough_memory(_NO_MEMORY):
         for written, (case, prepared) in enumerate(_prepared(predictor, job, cases)):
             ahead -= estimates[written]
             try:
@@ -142,19 +144,6 @@ def _estimate(predictor: Predictor, case: Case, header: Header) -> int:
         return predictor.count(header.shape, header.affine)
     except InputError as error:
         raise InputError(f"{case.images[0]} {error}") from error
-
-
-@contextlib.contextmanager
-def _enough_memory() -> Iterator[None]:
-    try:
-        yield
-    except (MemoryError, jax.errors.JaxRuntimeError) as error:
-        if not out_of_memory(error):
-            raise
-        raise EnvironmentFault(
-            "there is not enough memory; lower --batch, leave --probabilities out, or cut the "
-            "images: the label files that are written are good."
-        ) from error
 
 
 def _is_done(job: Job, case: Case) -> bool:

@@ -7,7 +7,7 @@ import jax
 from jax.experimental import multihost_utils
 
 from fdif_jax.errors import EnvironmentFault, InputError
-from fdif_jax.faults import out_of_memory
+from fdif_jax.faults import enough_memory
 from fdif_jax.train.checkpoints import read_update
 from fdif_jax.train.class_config import RunConfig
 from fdif_jax.train.config import RunOptions
@@ -126,15 +126,11 @@ def _checkpoints_of(path: Path | None) -> Path | None:
 
 
 def _run(trainer: Trainer) -> Result:
-    try:
+    with enough_memory(
+        "the device has not enough memory; lower --batch_size or --grid_size, or give "
+        "--use_checkpoint or --precision bf16: what is in checkpoints is good."
+    ):
         return trainer.run()
-    except jax.errors.JaxRuntimeError as error:
-        if not out_of_memory(error):
-            raise
-        raise EnvironmentFault(
-            "the device has not enough memory; lower --batch_size or --grid_size, or "
-            "give --use_checkpoint or --precision bf16: what is in checkpoints is good."
-        ) from error
 
 
 def _make_folder(path: Path) -> None:
