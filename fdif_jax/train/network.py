@@ -107,7 +107,7 @@ def _refuse_too_large(config: RunConfig, abstract: Network, devices: int) -> Non
     needed = _STATE * weights + config.crops // devices * crop * batch
     if available is not None and needed > available:
         raise InputError(
-            f"a {config.model_name} with batches of {config.crops} times "
+            f"a {config.model_name} with {config.crops} crops (images, for a classifier) of "
             f"{'x'.join(map(str, config.patch))} needs more than {human(needed)} of memory, "
             f"{human(available)} are available; lower --grid_size or --batch_size, or take "
             "a smaller network."

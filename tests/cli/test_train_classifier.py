@@ -14,17 +14,19 @@ from fdif_jax.cli import cli
 TINY = "--model_name primus_s --model_option hidden_size=12 depth=1 heads=1 --grid_size 8 8 16"
 
 
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    write_folder(tmp_path / "f")
-    write_folder(tmp_path / "one", dict.fromkeys("abcd", 0), [{"train": ["a"], "val": ["b"]}])
-    write_folder(tmp_path / "two", channels=2)
-    write_archive(tmp_path / "a.npz")
-    write_table(tmp_path / "t.csv")
-    write_table(tmp_path / "lost.csv", ["x.nii.gz,0", "y.nii.gz,1"], "image,label")
-    (tmp_path / "x.nii.gz").unlink()
-    spoil(tmp_path)
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory):
+    """Whole ones and faulty ones, to be read only."""
+    root = tmp_path_factory.mktemp("sets")
+    write_folder(root / "f")
+    write_folder(root / "one", dict.fromkeys("abcd", 0), [{"train": ["a"], "val": ["b"]}])
+    write_folder(root / "two", channels=2)
+    write_archive(root / "a.npz")
+    write_table(root / "t.csv")
+    write_table(root / "lost.csv", ["x.nii.gz,0", "y.nii.gz,1"], "image,label")
+    (root / "x.nii.gz").unlink()
+    spoil(root)
+    return root
 
 
 def spoil(root):
@@ -107,14 +109,16 @@ BAD = [
 
 
 @pytest.mark.parametrize("case", BAD, ids=[words for words, *_ in BAD])
-def test_what_it_refuses(here, tmp_path, case):
+def test_what_it_refuses(sets, monkeypatch, case):
+    monkeypatch.chdir(sets)
     words, *parts = case
-    before = sorted(tmp_path.rglob("*"))
+    before = sorted(sets.rglob("*"))
     assert_one_sentence(run(f"{words} --quiet"), *parts)
-    assert sorted(tmp_path.rglob("*")) == before
+    assert sorted(sets.rglob("*")) == before
 
 
-def test_a_volume_that_is_not_of_this_world_ends_the_run_in_a_sentence(here, tmp_path):
+def test_a_volume_that_is_not_of_this_world_ends_the_run_in_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     huge = {"val_images": np.full((4, 8, 8, 16), 3e38, np.float32), "test_images": None}
     train = np.random.default_rng(0).random((6, 8, 8, 16)).astype(np.float32)
     write_archive(tmp_path / "huge.npz", train_images=train, test_labels=None, **huge)
@@ -123,7 +127,9 @@ def test_a_volume_that_is_not_of_this_world_ends_the_run_in_a_sentence(here, tmp
 
 
 @pytest.mark.slow
-def test_a_run_says_what_it_does_and_goes_on_where_it_is_complete(here, tmp_path):
+def test_a_run_says_what_it_does_and_goes_on_where_it_is_complete(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_folder(tmp_path / "f")
     words = "--data f --max_iterations 2 --out_dir run --batch_size 2"
     found = run(words)
     assert found.exit_code == 0, found.output

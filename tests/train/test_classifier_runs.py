@@ -207,6 +207,7 @@ def test_a_resenc_has_the_stages_of_its_pretrained_model(tmp_path, data):
         first_classifier(plan)
 
 
+@pytest.mark.slow
 def test_an_encoder_comes_out_of_another_tools_file(tmp_path, data):
     network = create_model("vnet", rngs=nnx.Rngs(0), width=2, out_channels=3)
     save_model(tmp_path / "model", network, ModelInfo(network.config, (16, 16, 16)))
