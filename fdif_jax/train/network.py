@@ -19,7 +19,7 @@ from fdif_jax.model_io import load_info
 from fdif_jax.models.heads import ClassifierConfig
 from fdif_jax.models.registry import Config, Network, build, model_config
 from fdif_jax.models.resenc_plan import ResEncConfig
-from fdif_jax.train.class_config import RunConfig
+from fdif_jax.train.class_config import ClassifyConfig, RunConfig
 
 _DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
 # Fields of networks that other options set.
@@ -106,8 +106,9 @@ def _refuse_too_large(config: RunConfig, abstract: Network, devices: int) -> Non
     weights = sum(math.prod(w.shape) for w in jax.tree.leaves(nnx.state(abstract, nnx.Param)))
     needed = _STATE * weights + config.crops // devices * crop * batch
     if available is not None and needed > available:
+        taken = "images" if isinstance(config, ClassifyConfig) else "crops"
         raise InputError(
-            f"a {config.model_name} with {config.crops} crops (images, for a classifier) of "
+            f"a {config.model_name} with {config.crops} {taken} of "
             f"{'x'.join(map(str, config.patch))} needs more than {human(needed)} of memory, "
             f"{human(available)} are available; lower --grid_size or --batch_size, or take "
             "a smaller network."
