@@ -1,5 +1,6 @@
 """The folder of a run: its config, whether it may be continued, where the best model is found."""
 
+import contextlib
 import dataclasses
 import importlib.metadata
 import json
@@ -10,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +144,28 @@ def check_run(path: Path, config: RunConfig, *, overwrite: bool) -> None:
             f"{path} holds a run with other options ({'; '.join(differing[:4])}); give those, "
             "another --out_dir, or --overwrite."
         )
+
+
+@contextlib.contextmanager
+def alone_in(path: Path) -> Iterator[None]:
+    """Keeps other processes from training in the folder, where the system has locks.
+
+    Raises:
+      InputError: one trains there now.
+    """
+    with (path / _CONFIG).open() as file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(
+                f"another process is training in {path}; wait for it or stop it, or choose another "
+                "--out_dir."
+            ) from None
+        except (ImportError, OSError):  # Windows; some network file systems
+            pass
+        yield
 
 
 def point_to_best(folder: RunFolder, model_name: str) -> None:

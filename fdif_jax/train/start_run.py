@@ -1,5 +1,6 @@
 """A whole run, from its config to the sentences at its end."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from fdif_jax.train.job import Say
 from fdif_jax.train.jobs import AnyPlan, job_of, plan_of
 from fdif_jax.train.log import require_tensorboard
 from fdif_jax.train.loop import Progress, Result, Trainer
-from fdif_jax.train.run_folder import RunFolder, check_run, default_path, open_run
+from fdif_jax.train.run_folder import RunFolder, alone_in, check_run, default_path, open_run
 
 
 def start_run(
@@ -72,7 +73,8 @@ def start_run(
     if options.profile is not None:
         _make_folder(Path(options.profile))
     _open(path, config, overwrite, trainer.job.data)
-    result = _run(trainer)
+    with alone_in(path) if first else contextlib.nullcontext():
+        result = _run(trainer)
     yield from closing(trainer, result)
 
 
@@ -100,13 +102,17 @@ def closing(trainer: Trainer, result: Result) -> Iterator[str]:
         measure = trainer.job.words.score
         best = f"best validation {measure} {score.best:.4f}, after update {score.best_update}"
         yield f"{best}: {folder.best}"
-    command = f"fdif predict --model {folder.best} --input IMAGES --out_dir PREDICTIONS"
+    images = trainer.job.words.predict
+    command = f"fdif predict --model {folder.best} --input {images} --out_dir PREDICTIONS"
     yield f"Predict with it: {command}"
 
 
 def _open(path: Path, config: RunConfig, overwrite: bool, data: str) -> None:
     """The run folder, made by the first process of a job before the others look at it."""
     if jax.process_index() == 0:
+        if RunFolder(path).config() is not None:
+            with alone_in(path):  # before anything of it is deleted
+                pass
         open_run(path, config, overwrite=overwrite, data=data)
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices("run folder")
