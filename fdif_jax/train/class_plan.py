@@ -19,6 +19,8 @@ from fdif_jax.train.class_config import ClassifyConfig
 from fdif_jax.train.config import Kind, RunOptions
 from fdif_jax.train.network import network_config
 
+_AIR = -200
+"""Hounsfield units; CT has voxels below it, normalised images have not."""
 _LOOKED_AT = 8
 """Images whose lowest voxel tells CT from others."""
 
@@ -88,14 +90,23 @@ def make_class_plan(config: ClassifyConfig, options: RunOptions) -> ClassPlan:
 
 def _preprocessing(config: ClassifyConfig, found: Classified) -> Preprocessing:
     if not found.prepared:
-        rule = choose(config.intensity, DataList(found.path, ()), lambda: _lowest(found.training))
-        return Preprocessing(rule, config.spacing)
+        return Preprocessing(_rule(config.intensity, found), config.spacing)
     if config.intensity != "auto" or config.spacing is not None:
         raise InputError(
             f"--intensity and --spacing are about NIfTI files; {found.path} holds images as a "
             "network takes them: leave them out."
         )
     return Preprocessing(Intensity("none"), orient=False, crop=False)
+
+
+def _rule(option: str, found: Classified) -> Intensity:
+    """A table declares no modality: only what lies as low as air in CT is taken for CT."""
+    if option == "auto" and (lowest := _lowest(found.training)) > _AIR:
+        raise InputError(
+            f"{found.path} does not say what its images are, and voxels of {lowest:g} and more are "
+            "not those of CT; give --intensity ct, zscore, percentile or none."
+        )
+    return choose(option, DataList(found.path, ()), lambda: _AIR)
 
 
 def _lowest(examples: Sequence[Example]) -> float:

@@ -3,6 +3,7 @@
 import json
 
 import jax
+import nibabel
 import numpy as np
 import pytest
 from class_sets import write_archive, write_folder, write_table
@@ -83,7 +84,8 @@ def test_every_form_trains(tmp_path, form):
         "table": lambda: write_table(tmp_path / "t.csv"),
         "labels": lambda: write_folder(tmp_path, pairs),
     }[form]()
-    result = class_trainer(tmp_path / "run", class_config(made)).run()
+    more = {"intensity": "zscore"} if form == "table" else {}
+    result = class_trainer(tmp_path / "run", class_config(made, **more)).run()
     assert 0 <= result.score.best <= 1
     names = load_info(tmp_path / "run/model_last").class_names
     two = {"0": "0", "1": "1"}
@@ -136,6 +138,12 @@ def test_smoothing_is_usual_for_the_form_or_as_asked(tmp_path, data):
 
 def test_files_of_a_table_need_a_rule_and_prepared_ones_take_none(tmp_path, data):
     table = write_table(tmp_path / "t.csv")
+    with pytest.raises(InputError, match="not those of CT; give --intensity"):
+        plan_of(class_config(table), LOG_ALL)
+    given = plan_of(class_config(table, intensity="zscore"), LOG_ALL)
+    assert given.preprocessing.intensity.kind == "zscore"
+    image = tmp_path / "i0.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(np.full((8, 8, 16), -1000.0, np.float32), np.eye(4)), image)
     assert plan_of(class_config(table), LOG_ALL).preprocessing.intensity.kind == "ct"
     with pytest.raises(InputError, match="leave them out"):
         plan_of(class_config(data, intensity="zscore"), LOG_ALL)
