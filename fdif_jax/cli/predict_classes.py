@@ -51,7 +51,7 @@ def predict_classes(
             "out."
         )
     channels = info.config.in_channels
-    examples, prepared = find_examples(source, channels, split, options["fold"])
+    examples, prepared, chosen = find_examples(source, channels, split, options["fold"])
     if prepared and plan.intensity.kind != "none":
         raise InputError(
             f"{folder} scales the intensities of NIfTI files ({plan.intensity.kind}), and {source} "
@@ -74,6 +74,6 @@ def predict_classes(
             f"{table} cannot be written ({error.strerror or error}); choose another --out_dir."
         ) from error
     click.echo(
-        f"wrote the classes of {len(examples)} images to {table} in "
+        f"wrote the classes of {len(examples)} {chosen and f'{chosen} '}images to {table} in "
         f"{time.perf_counter() - began:.1f} s"
     )

@@ -31,6 +31,11 @@ def read_classified(path: Path, *, fold: int = 0, channels: int = 1) -> Classifi
       InputError: there is none, or it contradicts itself.
     """
     if path.is_dir():
+        if not (path / LABELS).is_file():
+            raise InputError(
+                f"{path} has no {LABELS}; give a folder in SSL3D's layout, or list NIfTI files in "
+                "a .csv of image, label and split."
+            )
         return read_folder(path, fold)
     if not path.is_file():
         raise InputError(f"{path} is missing; give a folder, an .npz or a .csv.")

@@ -22,10 +22,12 @@ class Found(NamedTuple):
     Attributes:
       examples: those without known classes have none.
       prepared: they are as a network takes them, without intensities of their own.
+      split: of a set, which they are.
     """
 
     examples: tuple[Example, ...]
     prepared: bool
+    split: str = ""
 
 
 def find_examples(path: Path, channels: int, split: Split | None = None, fold: int = 0) -> Found:
@@ -44,7 +46,8 @@ def find_examples(path: Path, channels: int, split: Split | None = None, fold: i
     """
     if is_classified(path):
         found = read_classified(path, fold=fold, channels=channels)
-        return Found(_of_set(found, split), found.prepared)
+        name, examples = _of_set(found, split)
+        return Found(examples, found.prepared, name)
     if fold:
         raise InputError(f"fold is {fold}, but {path} has no folds; leave --fold out.")
     volumes = _volumes(path)
@@ -77,7 +80,8 @@ def _volumes(path: Path) -> Sequence[Path]:
     return found
 
 
-def _of_set(found: Classified, split: Split | None) -> tuple[Example, ...]:
+def _of_set(found: Classified, split: Split | None) -> tuple[str, tuple[Example, ...]]:
+    """The split, and its images."""
     parts = {"validation": found.validation, "test": found.test, "training": found.training}
     parts["all"] = tuple(example for part in parts.values() for example in part)
     name: str = split or next((name for name, examples in parts.items() if examples), "all")
@@ -87,4 +91,4 @@ def _of_set(found: Classified, split: Split | None) -> tuple[Example, ...]:
     twice = [n for n, k in collections.Counter(e.id for e in parts[name]).items() if k > 1]
     if twice:
         raise InputError(f"{found.path} has {twice[0]} twice; mend its splits.")
-    return parts[name]
+    return name, parts[name]

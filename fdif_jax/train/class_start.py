@@ -33,6 +33,9 @@ def first_classifier(plan: ClassPlan) -> Start:
         f"loaded {config.pretrained_model}: the encoder of its {family}, {total - head:,} numbers"
     ]
     notes += [*loaded.notes, *changes, f"random: the head, {head:,} numbers"]
+    kind, own = loaded.intensities, plan.preprocessing.intensity.kind
+    if kind is not None and kind != own:
+        notes.append(f"its images had the intensities {kind!r}, these have {own!r}")
     kept = {f"encoder.{name}" for name in loaded.fresh} & weights_of(model).keys()
     if kept:
         notes.append(f"random: {len(kept)} tensors that the file does not hold: {min(kept)}, …")

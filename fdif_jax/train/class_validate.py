@@ -79,7 +79,8 @@ class ClassValidator:
         result: dict[str, float] = {}
         for (label, names), one in zip(self.plan.examples.labels.items(), found, strict=True):
             before = f"{label}/" if self.plan.tasks else ""
-            result |= {before + names[c]: auroc for c, (auroc, _) in by_class(*one).items()}
+            called = [f"class {name}" if name.isdecimal() else name for name in names]
+            result |= {before + called[c]: auroc for c, (auroc, _) in by_class(*one).items()}
         return result
 
 

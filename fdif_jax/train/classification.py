@@ -101,6 +101,7 @@ def _words(plan: ClassPlan) -> Words:
         sample="images",
         images=f"{how}label smoothing {plan.smoothing:g}; every image whole on the patch",
         notes=plan.notes,
+        predict=f"{found.path}{' --split test' if found.test else ''}",
     )
 
 

@@ -34,6 +34,7 @@ class Words:
       sample: plural of what a batch is made of.
       images: how they are prepared.
       notes: what a person should know before it starts.
+      predict: the input of the prediction that is recommended at the end.
     """
 
     score: str
@@ -42,6 +43,7 @@ class Words:
     sample: str
     images: str
     notes: tuple[str, ...] = ()
+    predict: str = "IMAGES"
 
     @property
     def key(self) -> str:

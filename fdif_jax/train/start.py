@@ -39,6 +39,8 @@ class _Loaded(NamedTuple):
     notes: tuple[str, ...]
     fresh: Sequence[str]
     """Parts that the file did not hold."""
+    intensities: str | None = None
+    """How its images were scaled, where that is known."""
 
 
 def first_network(plan: Plan) -> Start:
@@ -104,7 +106,7 @@ def load_pretrained(config: RunConfig) -> _Loaded:
         refuse_classifier(folder, info, "fdif train starts from")
     said = info.provenance.get("trained_on")
     notes = (f"it was trained on {said}",) if said else ()
-    return _Loaded(load_model(folder), notes, ())
+    return _Loaded(load_model(folder), notes, (), info.intensities.get("kind"))
 
 
 def _check_claims(config: TrainConfig, found: Config) -> None:

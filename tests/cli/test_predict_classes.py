@@ -50,7 +50,7 @@ def test_a_set_is_predicted_and_scored(fdif, tmp_path, models):
     line = f"predict --model {models / 'one'} --input set --out_dir out --batch 3"
     found = fdif(line)
     assert found.exit_code == 0, found.output
-    assert "wrote the classes of 4 images to out/predictions.csv" in found.stdout
+    assert "wrote the classes of 4 validation images to out/predictions.csv" in found.stdout
     table = rows(tmp_path / "out/predictions.csv")
     assert [row["id"] for row in table] == ["c4", "c5", "c6", "c7"]
     for row in table:

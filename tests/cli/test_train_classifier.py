@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from one_sentence import assert_one_sentence
 
 from fdif_jax.cli import cli
+from fdif_jax.train.run_folder import alone_in
 
 TINY = "--model_name primus_s --model_option hidden_size=12 depth=1 heads=1 --grid_size 8 8 16"
 
@@ -71,6 +72,7 @@ def run(words):
 
 
 BAD = [
+    ("--data .", "has no labelsTr.json", "list NIfTI files in a .csv"),
     ("--data nothing", "nothing is missing; give a folder, an .npz or a .csv"),
     ("--data f --fold 2", "fold is 2", "has 0 to 1"),
     ("--data f --fold -1", "fold is -1"),
@@ -137,9 +139,12 @@ def test_a_run_says_what_it_does_and_goes_on_where_it_is_complete(tmp_path, monk
     assert "4 training, 4 validation images" in found.output
     assert "label smoothing 0.2" in found.output
     assert "best validation AUROC" in found.output
+    assert "fdif predict --model run/model_best --input f --out_dir" in found.output
     assert "run is finished (2 updates)" in run(words).output
     assert_one_sentence(run(f"{words} --seed 3 --quiet"), "seed 0, not 3")
+    (tmp_path / "run/summary.json").unlink()
+    with alone_in(tmp_path / "run"):
+        assert_one_sentence(run(f"{words} --quiet"), "another process is training in run")
     text = (tmp_path / "f/labelsTr.json").read_text()
     (tmp_path / "f/labelsTr.json").write_text(text.replace('"c0": 0', '"c0": 1'))
-    (tmp_path / "run/summary.json").unlink()
     assert_one_sentence(run(f"{words} --quiet"), "trained on other cases or classes")

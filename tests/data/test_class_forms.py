@@ -72,7 +72,7 @@ def put(path, record):
 
 
 FOLDERS = [
-    (lambda r: (r / "labelsTr.json").unlink(), "labelsTr.json cannot be read"),
+    (lambda r: (r / "labelsTr.json").unlink(), "has no labelsTr.json"),
     (lambda r: put(r / "labelsTr.json", {"c0": "x"}), "c0 has label 'x'"),
     (lambda r: put(r / "labelsTr.json", {"c0": 10**9, "c1": 0}), "names c2, which"),
     (lambda r: put(r / "splits_final.json", {}), "holds no JSON list"),
