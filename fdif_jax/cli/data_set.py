@@ -18,6 +18,7 @@ from fdif_jax.faults import out_of_memory
 from fdif_jax.io import folder, log, writer
 from fdif_jax.io.layout import TRAINING
 from fdif_jax.memory import human
+from fdif_jax.synth.plugins import blamed
 
 _ANY_NETWORK = 32
 """Every network takes patches whose sides are multiples of it."""
@@ -70,17 +71,8 @@ def probe(plan: Plan) -> None:
     Raises:
       InputError: what a person's plugin adds does not run.
     """
-    plugin = plan.generation.config.plugin
-    try:
+    with blamed(plan.generation.config.plugin):
         plan.recipe.produce(TRAINING, 0)
-    except Exception as error:  # whatever a person's functions raise
-        if plugin is None or isinstance(error, InputError):
-            raise
-        reason = " ".join(str(error).split())[:300]
-        raise InputError(
-            f"plugin {plugin!r} cannot be rendered ({type(error).__name__}: {reason}); functions "
-            "take and give arrays that broadcast, as README.md shows."
-        ) from error
 
 
 def run(plan: Plan, *, scenes: bool, quiet: bool) -> writer.Report:

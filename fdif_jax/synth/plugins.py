@@ -1,8 +1,10 @@
 """The catalog that a command works with: the default one, or a person's own."""
 
+import contextlib
 import hashlib
 import importlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +52,25 @@ def load_catalog(plugin: str | None) -> tuple["Catalog", str | None]:
             "e.g. Catalog.default().with_mapper(…)."
         )
     return catalog, _source_hash(module.__file__)
+
+
+@contextlib.contextmanager
+def blamed(plugin: str | None) -> Iterator[None]:
+    """Says of what goes wrong inside that it is the plugin's doing; without a plugin it is not.
+
+    Raises:
+      InputError: instead of what a person's functions raise.
+    """
+    try:
+        yield
+    except Exception as error:  # whatever a person's functions raise
+        if plugin is None or isinstance(error, InputError):
+            raise
+        reason = " ".join(str(error).split())[:300]
+        raise InputError(
+            f"plugin {plugin!r} cannot be rendered ({type(error).__name__}: {reason}); functions "
+            "take and give arrays that broadcast, as README.md shows."
+        ) from error
 
 
 def _source_hash(file: str | None) -> str:
