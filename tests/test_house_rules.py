@@ -31,7 +31,7 @@ MAY_USE = {
     "model_io": {"models", "model_weights", "config", "faults"},
     "interop": {"models", "io"},
     "infer": {*_NETWORKS_ON_DATA, "faults"},
-    "viz": {"io", "synth", "infer", "data", "config"},
+    "viz": {"io", "synth", "infer", "data", "config", "grid"},
     "train": {*_NETWORKS_ON_DATA, "infer", "viz", "memory", "faults"},
 }
 # Parts in which a whole library is out of place.

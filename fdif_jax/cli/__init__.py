@@ -26,6 +26,7 @@ COMMANDS = {
     ),
     "validate": ("fdif_jax.cli.validate", "Check a data set by nnU-Net's rules."),
     "render": ("fdif_jax.cli.render", "Render a scene file to image and label."),
+    "visualize": ("fdif_jax.cli.visualize", "Draw primitives, displaced ones, unions, mappers."),
     "train": ("fdif_jax.cli.train", "Train a network on synthetic volumes or real images."),
     "train-classifier": (
         "fdif_jax.cli.train_classifier",

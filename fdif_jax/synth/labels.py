@@ -119,7 +119,7 @@ def class_table(config: DataSetConfig, catalog: Catalog, seed: int) -> ClassTabl
     primitives = _primitives(config, catalog, seed)
     shapes = [_single(catalog, name) for name in primitives]
     unions = [
-        _union(catalog, pair, i)
+        union_choice(catalog, pair, i)
         for i, pair in enumerate(_pairs(primitives, config.num_combined_unions, seed))
     ]
     mappers = tuple(
@@ -211,7 +211,8 @@ def _single(catalog: Catalog, name: str) -> ShapeChoice:
     return ShapeChoice(name, display, display, (name,))
 
 
-def _union(catalog: Catalog, pair: tuple[str, str], index: int) -> ShapeChoice:
+def union_choice(catalog: Catalog, pair: tuple[str, str], index: int) -> ShapeChoice:
+    """The smooth union number ``index``, of two primitives by their canonical names."""
     first, second = (catalog.primitives[name].display_name for name in pair)
     return ShapeChoice(
         f"Union_{pair[0]}_{pair[1]}_{index:03d}",

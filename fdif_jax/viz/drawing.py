@@ -12,7 +12,7 @@ import numpy as np
 
 from fdif_jax.errors import EnvironmentFault
 
-_GOLDEN_TURN = 0.61803398875  # steps of it keep the hues of neighbouring ids apart
+GOLDEN_TURN = 0.61803398875  # steps of it keep the hues of neighbouring ids apart
 _OPACITY = 0.5
 
 
@@ -21,8 +21,21 @@ def available() -> bool:
     return importlib.util.find_spec("matplotlib") is not None
 
 
-def figure(size: tuple[float, float]) -> Any:
+def require(*modules: str) -> None:
+    """Raises EnvironmentFault, naming the extra, where one of ``modules`` is not installed."""
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    if missing:
+        raise EnvironmentFault(
+            f"these pictures need {', '.join(missing)}: pip install 'fdif-jax[viz]'."
+        )
+
+
+def figure(size: tuple[float, float], *, arrange: bool = True) -> Any:
     """An empty figure of ``size`` inches; its savefig brings its own canvas for the format.
+
+    Args:
+      size: width and height.
+      arrange: let matplotlib make room for titles and labels.
 
     Raises:
       EnvironmentFault: matplotlib is not installed.
@@ -34,13 +47,13 @@ def figure(size: tuple[float, float]) -> Any:
             "pictures need matplotlib: pip install 'fdif-jax[viz]', or leave out the option that "
             "asks for them (--num_visualize)."
         ) from error
-    return Figure(figsize=size, layout="constrained")
+    return Figure(figsize=size, layout="constrained" if arrange else None)
 
 
-def png(figure: Any) -> bytes:
-    """The figure as a file."""
+def png(figure: Any, dpi: float = 100) -> bytes:
+    """The figure as a file, of ``dpi`` pixels an inch."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=100)
+    figure.savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()
 
 
@@ -64,7 +77,7 @@ def grey(values: np.ndarray) -> np.ndarray:
 
 def colour(ids: np.ndarray) -> np.ndarray:
     """RGB of class ids, (…) to (…, 3): the same colour for the same id in every picture."""
-    hue = (ids.astype(np.float64) * _GOLDEN_TURN) % 1.0
+    hue = (ids.astype(np.float64) * GOLDEN_TURN) % 1.0
     bright = np.where(ids % 2 == 0, 0.75, 1.0)
     sector = (hue[..., None] * 6 + np.array([0.0, 4.0, 2.0])) % 6
     return bright[..., None] * np.clip(np.abs(sector - 3) - 1, 0, 1)
