@@ -13,7 +13,7 @@ from fdif_jax.synth import measure, sampling
 from fdif_jax.synth.blocks import Blocks
 from fdif_jax.synth.catalog import Catalog
 from fdif_jax.synth.labels import ClassTable
-from fdif_jax.synth.params import MAX_PARTS, Scene
+from fdif_jax.synth.params import MAX_PARTS, Leaf, Scene
 
 UNION_WIDTH = (0.01, 0.15)
 """Of a smooth union's crease, as a share of the grid's smallest size."""
@@ -43,8 +43,8 @@ class SceneRules:
 class Choices(NamedTuple):
     """A class table as indices into its catalog."""
 
-    parts: np.ndarray
-    """(choices, MAX_PARTS): the catalog's rows."""
+    parts: Leaf
+    """(choices, MAX_PARTS): the catalog's rows; may be traced."""
     part_count: np.ndarray
     displacement: np.ndarray
     mapper: np.ndarray

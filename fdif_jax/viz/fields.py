@@ -1,5 +1,6 @@
 """The solids of a sheet as the generator makes them: its sizes, its formulas, on its grid."""
 
+import functools
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -59,54 +60,42 @@ def shown(
       seed: of the sizes.
       transform: rotate and shear as the generator does.
     """
-    draw = _draws(tiles, catalog, grid, transform)
-    field = jit(lambda scene: distances_dense(catalog, grid, scene)[0])
-    displacements = list(catalog.displacements)
+    rows, displacements = list(catalog.primitives), list(catalog.displacements)
+    field = _field(catalog, grid)
     for tile in tiles:
-        scene = draw(tile, seed_key(seed))
+        count = len(tile.parts)
+        parts = jnp.asarray([*map(rows.index, tile.parts * MAX_PARTS)][:MAX_PARTS], jnp.int32)
+        scene = _draw(count, catalog, grid, transform)(_key(tile, seed), parts)
         index = jnp.full((1,), displacements.index(tile.displacement), jnp.int32)
         distance = np.asarray(field(scene._replace(displacement=index)))
         yield Shown(tile, distance, _sizes(scene, tile, catalog))
 
 
-def _draws(
-    tiles: Sequence[Tile], catalog: Catalog, grid: Grid, transform: bool
-) -> Callable[[Tile, Array], Scene]:
-    """A function from tile and key to the scene of its solid alone, without displacement."""
+def _key(tile: Tile, seed: int) -> Array:
+    key = jax.random.fold_in(seed_key(seed), zlib.crc32("+".join(tile.parts).encode()))
+    return jax.random.fold_in(key, tile.draw)
+
+
+@functools.lru_cache(maxsize=8)
+def _field(catalog: Catalog, grid: Grid) -> Callable[[Scene], Array]:
+    """The program from the scene of one object to its field."""
+    return jit(lambda scene: distances_dense(catalog, grid, scene)[0])
+
+
+@functools.lru_cache(maxsize=8)
+def _draw(
+    count: int, catalog: Catalog, grid: Grid, transform: bool
+) -> Callable[[Array, Array], Scene]:
+    """The program from a key and ``count`` rows of the catalog to the scene of one solid."""
     rules = SceneRules(1, 1, transform=transform, centred=True)
+    one, none = np.zeros(1, np.int32), np.zeros(0, np.int32)
 
-    def compiled(pool: list[Parts]) -> Callable[[Array, Array], Scene]:
-        choices = _choices(pool, list(catalog.primitives))
-        return jit(
-            lambda key, number: sample_scene(key, catalog, grid, choices, rules, number[None])[0],
-            light=True,
-        )
+    def draw(key: Array, parts: Array) -> Scene:
+        # The rows are traced, so that one program serves all primitives, and one all unions.
+        choices = Choices(parts[None], one + count, one, one, one[:, None], none, none)
+        return sample_scene(key, catalog, grid, choices, rules, jnp.zeros(1, jnp.int32))[0]
 
-    # All primitives, whichever are asked for, so that one program serves every sheet.
-    pools: dict[int, list[Parts]] = {1: [(name,) for name in catalog.primitives]}
-    pools[2] = list(dict.fromkeys(tile.parts for tile in tiles if len(tile.parts) > 1))
-    programs = {length: compiled(pool) for length, pool in pools.items() if pool}
-
-    def draw(tile: Tile, key: Array) -> Scene:
-        length = len(tile.parts)
-        key = jax.random.fold_in(key, zlib.crc32("+".join(tile.parts).encode()))
-        number = jnp.int32(pools[length].index(tile.parts))
-        return programs[length](jax.random.fold_in(key, tile.draw), number)
-
-    return draw
-
-
-def _choices(pool: Sequence[Parts], rows: list[str]) -> Choices:
-    nothing = np.zeros(len(pool), np.int32)
-    return Choices(
-        parts=np.asarray([[*map(rows.index, parts * MAX_PARTS)][:MAX_PARTS] for parts in pool]),
-        part_count=np.asarray([len(parts) for parts in pool], np.int32),
-        displacement=nothing,
-        mapper=nothing,
-        ids=nothing[:, None],
-        any_displacement=nothing[:0],
-        any_mapper=nothing[:0],
-    )
+    return jit(draw, light=True)
 
 
 def _sizes(scene: Scene, tile: Tile, catalog: Catalog) -> dict[str, float]:

@@ -33,7 +33,6 @@ _PAGE = """<!doctype html>
 _CONFIG = {
     "displaylogo": False,
     "responsive": True,
-    "plotlyServerURL": "",
     "modeBarButtonsToRemove": ["sendChartToCloud"],
 }
 _LIGHTING = {"ambient": 0.4, "diffuse": 0.6, "specular": 0.1, "roughness": 0.8, "fresnel": 0.05}
