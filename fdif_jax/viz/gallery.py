@@ -11,7 +11,14 @@ from fdif_jax.synth.plugins import blamed
 from fdif_jax.viz.fields import Shown, mapped, shown
 from fdif_jax.viz.page import html_page
 from fdif_jax.viz.slice_sheet import PLANES, slices_png
-from fdif_jax.viz.surfaces import Surface, mesh_step, surface_of, surfaces_png
+from fdif_jax.viz.surfaces import (
+    PAGE_TRIANGLES,
+    PICTURE_TRIANGLES,
+    Surface,
+    mesh_side,
+    surface_of,
+    surfaces_png,
+)
 from fdif_jax.viz.tiles import Request, Tile, tiles_of
 
 Progress = Callable[[int, int], None]
@@ -112,11 +119,14 @@ def _surfaces(gallery: Gallery, progress: Progress) -> tuple[bytes, ...]:
     kept: list[Surface] = []
     side = gallery.config.side
 
+    budgets = PICTURE_TRIANGLES, PAGE_TRIANGLES
+    fine, coarse = (mesh_side(len(gallery.tiles), side, most) for most in budgets)
+
     def kept_by_the_way() -> Iterator[Surface]:
-        step = mesh_step(len(gallery.tiles), side)
         for solid in _shown(gallery, progress):
-            kept.append(surface_of(solid, step))
-            yield kept[-1]
+            surface = surface_of(solid, fine)
+            kept.append(surface if coarse == fine else surface_of(solid, coarse))
+            yield surface
 
     picture = surfaces_png(kept_by_the_way(), gallery.tiles, gallery.title, side=side)
     return picture, html_page(kept, gallery.title, side=side).encode()

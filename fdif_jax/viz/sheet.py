@@ -42,7 +42,7 @@ class Raster:
         """As many as make the picture about square, with few places left empty."""
         width, height = self.tile
         wanted = math.sqrt(self.count * (height + self.caption) / width) / self.row
-        near = range(max(1, round(0.8 * wanted)), round(1.25 * wanted) + 1) or [1]
+        near = range(max(1, round(0.7 * wanted)), round(1.5 * wanted) + 1) or [1]
         rows = self.count // self.row
         return self.row * min(near, key=lambda n: (-rows % n, abs(n - wanted)))
 

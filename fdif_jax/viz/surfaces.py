@@ -6,14 +6,17 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import ndimage
 
 from fdif_jax.viz import drawing, sheet
 from fdif_jax.viz.fields import Shown
 from fdif_jax.viz.sheet import Raster
 from fdif_jax.viz.tiles import Tile
 
-MOST_TRIANGLES = 2_000_000
-"""Of a sheet; beyond, meshes become coarser. A web page of them then has 30 MB."""
+PAGE_TRIANGLES = 2_000_000
+"""Of a page, which then has 30 MB; meshes are of coarser fields where there would be more."""
+PICTURE_TRIANGLES = 8_000_000
+"""Of a picture: more would not be seen."""
 _TRIANGLES = 4.0
 """Of a solid's surface, times the square of the grid's side: displaced ones, roughly."""
 _TILE = (1.75, 1.6)
@@ -44,37 +47,37 @@ class Surface(NamedTuple):
     caption: str
 
 
-def surface_of(shown: Shown, step: int) -> Surface:
+def surface_of(shown: Shown, side: int) -> Surface:
     """The mesh of a solid with what is said of it; see ``mesh_of``."""
-    return Surface(shown.tile, mesh_of(shown.distance, step), sheet.caption(shown))
+    return Surface(shown.tile, mesh_of(shown.distance, side), sheet.caption(shown))
 
 
-def mesh_of(distance: np.ndarray, step: int = 1) -> Mesh:
-    """Where a field (D, H, W) is zero, by marching cubes.
+def mesh_side(count: int, side: int, most: int) -> int:
+    """Samples a side for ``count`` meshes of at most ``most`` triangles together."""
+    return min(side, max(8, math.isqrt(int(most / (_TRIANGLES * count)))))
+
+
+def mesh_of(distance: np.ndarray, side: int) -> Mesh:
+    """Where a field (D, D, D) is zero, by marching cubes.
 
     Args:
       distance: negative inside.
-      step: every how many voxels the field is looked at; a solid too thin for it is looked at
-        everywhere.
+      side: how many samples a side the field is looked at, at most its own; what vanishes is
+        looked at as it is.
     """
     from skimage.measure import marching_cubes
 
-    if not distance.min() < 0:
+    own = len(distance)
+    field = distance if side >= own else ndimage.zoom(distance, side / own, order=1)
+    if not field.min() < 0:
+        if side < own:
+            return mesh_of(distance, own)
         return Mesh(np.zeros((0, 3)), np.zeros((0, 3), np.int32), np.zeros((0, 3)))
-    # One voxel of outside all around closes what the border cuts.
-    padded = np.pad(distance, 1, constant_values=1.0)
-    try:
-        places, faces, normals, _ = marching_cubes(padded, 0.0, step_size=step)
-    except RuntimeError:
-        return mesh_of(distance)
-    middle = np.array(distance.shape) / 2 + 1
+    # One sample of outside all around closes what the border cuts.
+    places, faces, normals, _ = marching_cubes(np.pad(field, 1, constant_values=1.0), 0.0)
+    places = (places - 1) * ((own - 1) / (len(field) - 1)) - own / 2
     # The order of axes is turned round, and so are the triangles; normals point to lower values.
-    return Mesh((places - middle)[:, ::-1], faces[:, ::-1], _unit(-normals[:, ::-1]))
-
-
-def mesh_step(count: int, side: int) -> int:
-    """The finest step with which ``count`` meshes of a ``side``³ grid stay within bounds."""
-    return math.ceil(math.sqrt(count * _TRIANGLES * side * side / MOST_TRIANGLES))
+    return Mesh(places[:, ::-1], faces[:, ::-1], _unit(-normals[:, ::-1]))
 
 
 def surfaces_png(

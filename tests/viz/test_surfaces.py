@@ -9,7 +9,7 @@ import pytest
 from matplotlib.image import imread
 
 from fdif_jax.viz import surfaces
-from fdif_jax.viz.surfaces import Surface, mesh_of
+from fdif_jax.viz.surfaces import PAGE_TRIANGLES, Surface, mesh_of, mesh_side
 from fdif_jax.viz.tiles import Tile
 
 SIDE = 32
@@ -35,40 +35,43 @@ def is_closed(mesh) -> bool:
     return set(edges.values()) == {2}
 
 
-@pytest.mark.parametrize("step", [1, 2])
-def test_the_surface_of_a_ball(step):
+@pytest.mark.parametrize(("side", "tolerance"), [(SIDE, 0.06), (20, 0.2)])
+def test_the_surface_of_a_ball(side, tolerance):
     middle = (4.0, -3.0, 2.0)
-    mesh = mesh_of(ball(9.0, middle).astype(np.float32), step)
+    mesh = mesh_of(ball(9.0, middle).astype(np.float32), side)
     out = mesh.vertices - middle
-    np.testing.assert_allclose(np.linalg.norm(out, axis=1), 9.0, atol=0.06 * step**2)
-    np.testing.assert_allclose(mesh.normals, out / 9.0, atol=0.08 * step)
-    assert volume(mesh) == pytest.approx(4 / 3 * np.pi * 9.0**3, rel=0.02 * step**2)
+    np.testing.assert_allclose(np.linalg.norm(out, axis=1), 9.0, atol=tolerance)
+    np.testing.assert_allclose(mesh.normals, out / 9.0, atol=2 * tolerance)
+    assert volume(mesh) == pytest.approx(4 / 3 * np.pi * 9.0**3, rel=tolerance / 3)
     assert is_closed(mesh)
 
 
 def test_what_the_volume_cuts_off_is_capped():
-    mesh = mesh_of(ball(9.0, (14.0, 0.0, 0.0)))
+    mesh = mesh_of(ball(9.0, (14.0, 0.0, 0.0)), SIDE)
     assert is_closed(mesh)
     # The last voxel is at 15; the cap lies between it and the next.
     assert 15 < mesh.vertices[:, 0].max() < 16
 
 
-@pytest.mark.parametrize("field", [ball() + 99, np.zeros((8, 8, 8))])
-def test_nothing_inside_is_an_empty_mesh(field):
-    mesh = mesh_of(field)
+@pytest.mark.parametrize("side", [SIDE, 16])
+@pytest.mark.parametrize("field", [ball() + 99, 0 * ball()])
+def test_nothing_inside_is_an_empty_mesh(field, side):
+    mesh = mesh_of(field, side)
     assert mesh.vertices.shape == mesh.faces.shape == mesh.normals.shape == (0, 3)
 
 
-def test_what_is_too_thin_for_the_step_is_looked_at_everywhere():
+def test_what_vanishes_from_a_coarser_field_is_looked_at_as_it_is():
     field = np.ones((SIDE, SIDE, SIDE))
     field[10, 10, 10] = -1.0
-    assert len(mesh_of(field, 4).faces) == len(mesh_of(field).faces) == 8
+    assert len(mesh_of(field, 8).faces) == len(mesh_of(field, SIDE).faces) == 8
 
 
-def test_large_sheets_have_coarser_meshes():
-    assert surfaces.mesh_step(109, 64) == surfaces.mesh_step(9, 96) == 1
-    assert surfaces.mesh_step(109, 128) == 2
-    assert surfaces.mesh_step(2000, 64) == 5
+def test_large_sheets_have_coarser_meshes_within_bounds():
+    assert mesh_side(9, 96, PAGE_TRIANGLES) == 96
+    assert mesh_side(109, 64, PAGE_TRIANGLES) == 64
+    sides = [mesh_side(109, side, PAGE_TRIANGLES) for side in range(60, 200)]
+    assert sides == sorted(sides)  # a finer grid never makes a coarser mesh
+    assert 60 < sides[-1] < 70
 
 
 def test_the_picture_shows_what_faces_the_viewer_nearest_last():
@@ -76,7 +79,7 @@ def test_the_picture_shows_what_faces_the_viewer_nearest_last():
         def tripcolor(self, x, y, faces, light, **options):
             self.points, self.faces, self.light = np.stack([x, y], 1), faces, light
 
-    mesh = mesh_of(ball())
+    mesh = mesh_of(ball(), SIDE)
     surfaces._draw(axes := Axes(), mesh, (0.2, 0.4, 0.8))
     a, b, c = (axes.points[axes.faces[:, i]] for i in range(3))
     (u, v), (s, t) = (b - a).T, (c - a).T
@@ -104,9 +107,9 @@ def test_up_is_up_and_the_view_mirrors_nothing():
 
 def test_the_sheet_is_a_picture_with_a_colour_for_each_group():
     solids = [
-        Surface(Tile(group, group, ("ball",)), mesh_of(ball()), group) for group in ("a", "b")
+        Surface(Tile(group, group, ("ball",)), mesh_of(ball(), SIDE), group) for group in ("a", "b")
     ]
-    solids.append(Surface(Tile("c", "c", ("none",)), mesh_of(ball() + 99), "c"))
+    solids.append(Surface(Tile("c", "c", ("none",)), mesh_of(ball() + 99, SIDE), "c"))
     tiles = [solid.tile for solid in solids]
     png = surfaces.surfaces_png(solids, tiles, "title", side=SIDE)
     pixels = imread(io.BytesIO(png), format="png")[..., :3].reshape(-1, 3)
