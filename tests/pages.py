@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 NETWORKS = (ROOT / "docs/networks.md").read_text()
 TRAINING = (ROOT / "docs/training.md").read_text()
+VISUALIZE = (ROOT / "docs/visualize.md").read_text()
 CLASSIFICATION = (ROOT / "docs/classification.md").read_text()
 
 

@@ -18,6 +18,7 @@ from pages import (
     README,
     ROOT,
     TRAINING,
+    VISUALIZE,
     blocks,
     commands,
     is_of_training,
@@ -58,6 +59,8 @@ def small(words: list[str]) -> list[str]:
     """The same command on a small grid; a later value replaces an earlier one."""
     if words[:2] == ["benchmark", "train"]:
         return [*words, *TINY]
+    if words[0] == "visualize":
+        return [*words, "--grid", "16"]
     if words[0].endswith("-classification") or words[1].endswith("-classification"):
         return [*words, *FEW]
     if words[0] != "generate" and words[:2] != ["benchmark", "generate"]:
@@ -78,14 +81,15 @@ def provide_input(line: str) -> None:
 
 def own_commands() -> list[str]:
     """Those that neither train nor use what was trained."""
-    pages = README, NETWORKS, TRAINING, CLASSIFICATION
+    pages = README, NETWORKS, TRAINING, CLASSIFICATION, VISUALIZE
     lines = [line for line in commands(*pages) if line.startswith("fdif ")]
     return [line for line in lines if not is_of_training(line)]
 
 
 def with_tier(line: str):
-    """A benchmark starts several processes: it belongs into the slow tier."""
-    return pytest.param(line, marks=[pytest.mark.slow] if " benchmark " in line else [])
+    """A benchmark starts several processes, a sheet has many tiles: they are for the slow tier."""
+    slow = " benchmark " in line or line.startswith("fdif visualize")
+    return pytest.param(line, marks=[pytest.mark.slow] if slow else [])
 
 
 @pytest.mark.parametrize(
@@ -96,15 +100,21 @@ def test_command_of_the_pages_runs(folder, line):
     provide_input(line)
     result = CliRunner().invoke(cli, small(shlex.split(line)[1:]))
     assert result.exit_code == 0, result.output
-    if "--out_dir" in line and "--dry_run" not in line:
-        out = shlex.split(line)[shlex.split(line).index("--out_dir") + 1]
-        assert any(path.is_file() for path in Path(out).rglob("*"))
+    if (out := re.search(r"--out(?:put)?_dir (\S+)", line)) and "--dry_run" not in line:
+        assert any(path.is_file() for path in Path(out[1]).rglob("*"))
+
+
+def test_pictures_are_there_shown_and_small():
+    files = sorted((ROOT / "docs/pictures").iterdir())
+    shown = set(re.findall(r"!\[[^]]+\]\((docs/pictures/[a-z]+\.webp)\)", README))
+    assert {str(path.relative_to(ROOT)) for path in files} == shown
+    assert sum(path.stat().st_size for path in files) < 1.5e6
 
 
 def test_other_commands_are_known_scripts():
     others = {line for line in commands(README) if not line.startswith(("fdif ", LISTS))}
     assert others == BY_HAND
-    mentioned = set(re.findall(r"`(scripts/[a-z_.]+)", README + TRAINING))
+    mentioned = set(re.findall(r"`(scripts/[a-z_.]+)", README + TRAINING + VISUALIZE))
     assert all((ROOT / name).is_file() for name in mentioned)
 
 
