@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import network_goldens as g
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from pages import (
@@ -24,6 +25,7 @@ from pages import (
     is_of_training,
     printed,
 )
+from PIL import Image
 
 from fdif_jax.cli import cli
 from fdif_jax.interop import export_file
@@ -170,3 +172,19 @@ def test_quickstart_runs_in_a_fresh_clone(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "109 OnionedEightStarConePrism + inverse_cube" in done.stdout
     assert len(list(clone.glob("outputs/quickstart/visualizations/*.png"))) == 4
+
+
+@pytest.mark.slow
+def test_pictures_are_what_the_script_draws(tmp_path):
+    """But for the prediction, which needs a trained network."""
+    script = [sys.executable, str(ROOT / "scripts/pictures"), "--out", str(tmp_path)]
+    done = subprocess.run(script, capture_output=True, text=True, check=False, timeout=900)
+    assert done.returncode == 0, done.stderr
+    assert "prediction.webp is left as it is: give --model DIR" in done.stdout
+    drawn = sorted(tmp_path.iterdir())
+    assert len(drawn) == 4
+    for path in drawn:
+        shown = ROOT / "docs/pictures" / path.name
+        once, again = (np.asarray(Image.open(file), float) for file in (shown, path))
+        assert once.shape == again.shape
+        assert np.abs(once - again).mean() < 1  # grey levels: fonts and codecs may differ

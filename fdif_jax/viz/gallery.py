@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Iterator
 
-from fdif_jax.config import check_grid, check_seed
+from fdif_jax.config import MIN_GRID, at_least, check_grid, check_seed
 from fdif_jax.errors import InputError, lookup
 from fdif_jax.grid import Grid
 from fdif_jax.synth.catalog import Catalog
@@ -49,6 +49,7 @@ class GalleryConfig:
 
     def __post_init__(self) -> None:
         """Checks numbers and names."""
+        at_least("grid", self.side, MIN_GRID)
         check_grid(self.grid)
         check_seed(self.seed)
         for plane in self.planes:

@@ -12,7 +12,6 @@ from fdif_jax.synth.labels import ShapeChoice, class_table, union_choice
 
 ALL = "all"
 MAX_TILES = 2000
-_NO_PAIRS = "unions holds {count} names; give pairs, e.g. sphere cone."
 
 
 class Tile(NamedTuple):
@@ -58,7 +57,11 @@ class Request:
         """Checks the numbers."""
         at_least("num_variations", self.draws, 1)
         if len(self.unions) % 2:
-            raise InputError(_NO_PAIRS.format(count=len(self.unions)))
+            count = len(self.unions)
+            raise InputError(
+                f"unions holds {count} name{'s' * (count > 1)}, an odd number; give pairs, "
+                "e.g. sphere cone."
+            )
 
 
 def tiles_of(request: Request, catalog: Catalog) -> tuple[tuple[Tile, ...], tuple[str, ...]]:

@@ -1,5 +1,6 @@
 """`fdif visualize`: the original's command lines, what is written, what is refused."""
 
+import importlib.util
 import re
 import sys
 from pathlib import Path
@@ -109,9 +110,9 @@ BAD = [
     ("--displaced --displacement_functions perlin", "unknown displacement", "perlin_fine"),
     ("--sdf_mappers cube", "unknown mapper 'cube'", "inverse_cube"),
     ("--categories basics", "did you mean 'basic'?"),
-    ("--unions sphere", "unions holds 1 names; give pairs"),
+    ("--unions sphere", "unions holds 1 name, an odd number; give pairs"),
     ("--planes coronel", "unknown plane 'coronel'; did you mean 'coronal'?"),
-    ("--grid 7", "D is 7; allowed: 8 or more"),
+    ("--grid 7", "grid is 7; allowed: 8 or more"),
     ("--grid 30000", "30000x30000x30000", "choose a smaller --grid"),
     ("--seed -1", "seed is -1"),
     ("--variations --num_variations 0", "num_variations is 0; allowed: 1 or more"),
@@ -146,6 +147,7 @@ def test_a_file_in_the_folder_s_place_is_refused(fdif, tmp_path):
     ("missing", "options"), [("matplotlib", ""), ("plotly", "--3d"), ("skimage", "--3d")]
 )
 def test_without_a_package_the_message_names_the_extra(fdif, monkeypatch, missing, options):
-    find = "importlib.util.find_spec"
-    monkeypatch.setattr(find, lambda name: None if name == missing else "found")
-    assert_one_sentence(fdif(f"visualize {options}"), missing, "pip install 'fdif-jax[viz]'")
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda n: None if n == missing else found(n))
+    result = fdif(f"{SMALL} --primitives sphere {options}")
+    assert_one_sentence(result, missing, "pip install 'fdif-jax[viz]'")

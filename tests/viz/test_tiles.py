@@ -71,7 +71,10 @@ def test_every_mapper_and_those_of_a_plugin():
         ({"categories": ("basics",)}, "did you mean 'basic'"),
         ({"displacement_functions": ("ridges",)}, "did you mean 'ridge"),
         ({"sdf_mappers": ("cube",)}, "did you mean 'inverse_cube'"),
-        ({"unions": ("sphere",)}, "unions holds 1 names; give pairs"),
+        (
+            {"unions": ("sphere", "cone", "torus")},
+            "3 names, an odd number; give pairs",
+        ),
         ({"draws": 0}, "num_variations is 0; allowed: 1 or more"),
         ({"draws": 1 + MAX_TILES // 109}, f"2071 solids; at most {MAX_TILES}"),
     ],
