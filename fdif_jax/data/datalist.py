@@ -62,8 +62,13 @@ class DataList:
     test: tuple[Case, ...] = ()
 
 
-def read_datalist(path: Path | str) -> DataList:
+def read_datalist(path: Path | str, *, to_train: bool = True) -> DataList:
     """The data set whose JSON file, or whose folder, is ``path``.
+
+    Args:
+      path: of the file or the folder.
+      to_train: refuse nnU-Net's regions and voxels to ignore, which fdif does not train with; else
+        regions, which are lists of ids, are left out of the names.
 
     Raises:
       InputError: there is none, or it is neither of the two forms. Whether the files are there is
@@ -73,9 +78,9 @@ def read_datalist(path: Path | str) -> DataList:
     record = datasets.load_metadata(path)
     try:
         if "channel_names" in record or "file_ending" in record:
-            return _nnunet(path, record)
+            return _nnunet(path, record, to_train)
         if "training" in record or "validation" in record:
-            return _decathlon(path, record)
+            return _decathlon(path, record, to_train)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, InputError):
             raise
@@ -93,7 +98,7 @@ def stem(path: Path | str) -> str:
     return name.removesuffix(ending)
 
 
-def _decathlon(path: Path, record: Mapping[str, Any]) -> DataList:
+def _decathlon(path: Path, record: Mapping[str, Any], to_train: bool) -> DataList:
     training, validation, test = (
         _cases(path, split, record.get(split) or []) for split in ("training", "validation", "test")
     )
@@ -103,7 +108,7 @@ def _decathlon(path: Path, record: Mapping[str, Any]) -> DataList:
             f'{path}: labels must go from id to name, as in {{"0": "background", "1": "liver"}}.'
         )
     labels = {int(key): str(name) for key, name in names.items()}
-    tasks = _tasks(path, record)
+    tasks = _tasks(path, record, to_train)
     modality = _channels(path, record.get("modality"))
     return DataList(
         path=path,
@@ -149,9 +154,9 @@ def _long_id(case: Case, root: Path) -> str:
     return "_".join((*(part for part in inside.parent.parts if part.strip("/.")), stem(image)))
 
 
-def _nnunet(path: Path, record: Mapping[str, Any]) -> DataList:
-    tasks = _tasks(path, record)
-    labels = {} if tasks else _by_id(path, record.get("labels", {}))
+def _nnunet(path: Path, record: Mapping[str, Any], to_train: bool) -> DataList:
+    tasks = _tasks(path, record, to_train)
+    labels = {} if tasks else _by_id(path, record.get("labels", {}), to_train)
     modality = _channels(path, record.get("channel_names"))
     validation = _validation_set(path.parent)
     return DataList(
@@ -181,7 +186,7 @@ def _validation_set(root: Path) -> Path | None:
     return path if path.is_file() else None
 
 
-def _tasks(path: Path, record: Mapping[str, Any]) -> dict[str, dict[int, str]]:
+def _tasks(path: Path, record: Mapping[str, Any], to_train: bool) -> dict[str, dict[int, str]]:
     try:
         named = {
             task: dict(entry["labels"]) for task, entry in dict(record.get("tasks") or {}).items()
@@ -191,18 +196,20 @@ def _tasks(path: Path, record: Mapping[str, Any]) -> dict[str, dict[int, str]]:
             f"{path}: tasks must go from task to its labels, as in "
             '{"organ": {"labels": {"background": 0, "liver": 1}}}.'
         ) from error
-    return {task: _by_id(path, names) for task, names in named.items()}
+    return {task: _by_id(path, names, to_train) for task, names in named.items()}
 
 
-def _by_id(path: Path, names: Mapping[str, Any]) -> dict[int, str]:
+def _by_id(path: Path, names: Mapping[str, Any], to_train: bool) -> dict[int, str]:
     """nnU-Net's {name: id} turned round."""
+    if not to_train:
+        names = {name: value for name, value in names.items() if type(value) is int and value >= 0}
     for name, value in names.items():
         if type(value) is not int or value < 0:
             raise InputError(
                 f"{path}: label {name!r} has id {value!r}, fdif trains with one integer for each "
                 "class; scripts/make_datalist pairs --remap_labels writes labels without regions."
             )
-        if name == "ignore":
+        if name == "ignore" and to_train:
             raise InputError(
                 f"{path}: declares voxels to ignore (id {value}), which fdif does not; give them a "
                 "class with scripts/make_datalist pairs --remap_labels."

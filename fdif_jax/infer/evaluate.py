@@ -101,7 +101,7 @@ def _name(names: Names, task: str, label: int) -> str:
 
 def _scores(pair: Pair, names: Names, settings: Settings) -> Iterator[Score]:
     """The rows of the classes that the case holds."""
-    prediction, reference, spacing = _read(pair, len(names) or 1)
+    prediction, reference, spacing = read_pair(pair, len(names) or 1)
     count = reference.shape[-1]
     tasks = list(names) or [""]
     if len(tasks) != count:
@@ -154,8 +154,16 @@ def _union(boxes: Sequence[tuple[slice, ...]]) -> tuple[slice, ...]:
     )
 
 
-def _read(pair: Pair, tasks: int) -> tuple[np.ndarray, np.ndarray, Spacing]:
-    """Both label volumes, (D, H, W, tasks), and mm per voxel."""
+def read_pair(pair: Pair, tasks: int) -> tuple[np.ndarray, np.ndarray, Spacing]:
+    """Prediction and reference, (D, H, W, tasks), and mm per voxel.
+
+    Args:
+      pair: the files.
+      tasks: how many there are: tells which axis of a 4-D file they are on.
+
+    Raises:
+      InputError: a file cannot be read, or the two are not on one grid.
+    """
     own, other = pair.prediction, pair.reference[0]
     predicted, real = (read_header(path, tasks) for path in (own, other))
     if predicted.shape != real.shape:

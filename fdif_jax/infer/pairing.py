@@ -63,40 +63,71 @@ def pair_files(prediction: Path, reference: Path) -> Pairing:
             raise InputError(f"{path} does not exist; give label files, or folders of them.")
     if prediction.is_file() and reference.is_file() and reference.suffix != ".json":
         return Pairing((Pair(stem(reference), prediction, (reference,)),))
-    predictions = _by_stem([prediction] if prediction.is_file() else _label_files(prediction))
+    predictions = label_files(prediction)
     if reference.is_file() and reference.suffix != ".json":
         raise InputError(
             f"{prediction} is a folder and {reference} a file; give two files or two folders."
         )
-    if _is_datalist(reference):
+    if is_datalist(reference):
         return _with_list(predictions, read_datalist(reference))
-    references = _by_stem(_label_files(reference))
+    references = label_files(reference)
     _refuse_unmatched(predictions, references, reference)
     pairs = [Pair(k, predictions[k], (path,)) for k, path in references.items() if k in predictions]
     return Pairing(tuple(pairs), tuple(k for k in references if k not in predictions))
 
 
-def _with_list(predictions: Mapping[str, Path], datalist: DataList) -> Pairing:
-    cases = dict.fromkeys((*datalist.validation, *datalist.training))
-    labelled = [case for case in cases if case.label]
+def label_files(path: Path) -> dict[str, Path]:
+    """A label file, or those in a folder (where it has none, in the folders inside), by name.
+
+    Raises:
+      InputError: there are none, or two have one name.
+    """
+    return _by_stem([path] if path.is_file() else _label_files(path))
+
+
+def is_datalist(path: Path) -> bool:
+    """Whether ``path`` is a file, taken for a data list, or a folder that holds one."""
+    named = ("data/data.json", "data.json", "dataset.json")
+    return path.is_file() or any((path / name).is_file() for name in named)
+
+
+def match(predictions: Mapping[str, Path], cases: Iterable[Case], where: Path) -> dict[Case, Path]:
+    """The prediction of each case that has one: by its id, else the name of its image or label.
+
+    Args:
+      predictions: by name.
+      cases: of the data list.
+      where: the data list, for messages.
+
+    Raises:
+      InputError: a prediction is of no case or of two, or a case has two.
+    """
+    cases = list(cases)
     keys: dict[str, list[Case]] = {}
     for name in ("id", "image", "label"):
         called: dict[str, list[Case]] = {}
-        for case in labelled:
+        for case in cases:
             called.setdefault(_key(case, name), []).append(case)
         keys = called | keys  # an id beats a file name
-    _refuse_unmatched(predictions, keys, datalist.path)
+    _refuse_unmatched(predictions, keys, where)
     found: dict[Case, Path] = {}
     for key, path in predictions.items():
         case, *others = keys[key]
         if others:
             raise InputError(
-                f"{path} may be of {case.label[0]} or of {others[0].label[0]}; name it by its "
-                f"case's id, and let no two cases in {datalist.path} have one."
+                f"{path} may be of {_file(case)} or of {_file(others[0])}; name it by its "
+                f"case's id, and let no two cases in {where} have one."
             )
         if case in found:
             raise InputError(f"{found[case]} and {path} are both of the case {case.id}.")
         found[case] = path
+    return found
+
+
+def _with_list(predictions: Mapping[str, Path], datalist: DataList) -> Pairing:
+    cases = dict.fromkeys((*datalist.validation, *datalist.training))
+    labelled = [case for case in cases if case.label]
+    found = match(predictions, labelled, datalist.path)
     expected = [case for case in datalist.validation if case.label]
     if not any(case in found for case in expected):
         expected = []
@@ -107,16 +138,15 @@ def _with_list(predictions: Mapping[str, Path], datalist: DataList) -> Pairing:
 
 
 def _key(case: Case, name: str) -> str:
-    return case.id if name == "id" else stem((case.images if name == "image" else case.label)[0])
+    return case.id if name == "id" else stem(case.images[0] if name == "image" else _file(case))
 
 
-def _is_datalist(path: Path) -> bool:
-    named = ("data/data.json", "data.json", "dataset.json")
-    return path.is_file() or any((path / name).is_file() for name in named)
+def _file(case: Case) -> Path:
+    """The case's label, or its image where it has none."""
+    return (case.label or case.images)[0]
 
 
 def _label_files(folder: Path) -> list[Path]:
-    """Those in the folder; where it has none, those in the folders inside."""
     for files in (folder.glob("*"), folder.rglob("*")):
         found = [path for path in sorted(files) if path.name.endswith(ENDINGS)]
         if found := [path for path in found if not path.name.startswith(".")]:

@@ -46,3 +46,9 @@ class Stamp:
         if checksum != f"{crc:08x}":
             return "was changed after fdif wrote it"
         return None
+
+
+def kind_of(found: str) -> str | None:
+    """The kind that a file's stamp names; None where fdif did not write it."""
+    words = found.rstrip("\0").split()
+    return words[4] if len(words) == 6 and words[0] == _MARK else None
