@@ -32,6 +32,7 @@ MAY_USE = {
     "interop": {"models", "io"},
     "infer": {*_NETWORKS_ON_DATA, "faults"},
     "viz": {"io", "synth", "infer", "data", "config", "grid"},
+    "view": {"viz", "infer", "data", "io", "train"},
     "train": {*_NETWORKS_ON_DATA, "infer", "viz", "memory", "faults"},
 }
 # Parts in which a whole library is out of place.

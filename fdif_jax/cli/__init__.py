@@ -25,6 +25,7 @@ COMMANDS = {
         "Show the networks, and the names of primitives, mappers, …",
     ),
     "validate": ("fdif_jax.cli.validate", "Check a data set by nnU-Net's rules."),
+    "view": ("fdif_jax.cli.view", "Show a data set, predictions or a run in a browser."),
     "render": ("fdif_jax.cli.render", "Render a scene file to image and label."),
     "visualize": ("fdif_jax.cli.visualize", "Draw primitives, displaced ones, unions, mappers."),
     "train": ("fdif_jax.cli.train", "Train a network on synthetic volumes or real images."),

@@ -1,0 +1,78 @@
+"""The folder of a page: whether it may be written, and that it is whole or not there."""
+
+import contextlib
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from fdif_jax.errors import EnvironmentFault, InputError
+from fdif_jax.view.assets import DATA, INDEX
+
+_MARK = '<meta name="generator" content="fdif view">'
+_OWN = {INDEX, DATA, "page", "thumbnails", "volumes", "pictures"}
+_MARK_WITHIN = 1000  # bytes of the index
+
+
+def check(out_dir: Path, *, overwrite: bool) -> None:
+    """Refuses a folder that would lose something; touches nothing.
+
+    Raises:
+      InputError: it holds a page and ``overwrite`` is not given, or something else.
+      EnvironmentFault: it cannot be looked into.
+    """
+    try:
+        names = {path.name for path in out_dir.iterdir()}
+    except FileNotFoundError:
+        return
+    except NotADirectoryError as error:
+        raise InputError(f"{out_dir} is a file, or below one; choose another --out_dir.") from error
+    except OSError as error:
+        raise EnvironmentFault(
+            f"{out_dir} cannot be read ({error.strerror}); choose another --out_dir."
+        ) from error
+    strangers = sorted(names - _OWN) if _is_page(out_dir) else sorted(names)
+    if strangers:
+        raise InputError(
+            f"{out_dir} holds {strangers[0]!r}, which fdif view did not write; choose another "
+            "--out_dir."
+        )
+    if names and not overwrite:
+        raise InputError(
+            f"{out_dir} holds a page already; pass --overwrite to replace it, or choose another "
+            "--out_dir."
+        )
+
+
+@contextlib.contextmanager
+def staged(out_dir: Path) -> Iterator[Path]:
+    """An empty folder that takes the place of ``out_dir``, which ``check`` let pass, at the end.
+
+    Raises:
+      EnvironmentFault: it cannot be written; nothing stays behind, and a page there stays as it is.
+    """
+    out_dir = out_dir.resolve()
+    temporary = out_dir.with_name(f".{out_dir.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        if out_dir.exists():
+            shutil.rmtree(out_dir)
+        temporary.replace(out_dir)
+    except EnvironmentFault:
+        raise
+    except OSError as error:
+        raise EnvironmentFault(
+            f"{out_dir} cannot be written ({error.strerror or error}); make room, or choose "
+            "another --out_dir."
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _is_page(folder: Path) -> bool:
+    try:
+        with (folder / INDEX).open(encoding="utf-8", errors="replace") as file:
+            return _MARK in file.read(_MARK_WITHIN)
+    except OSError:
+        return False

@@ -1,0 +1,118 @@
+"""Volumes as text that a script can hold: gzipped NIfTI in base64, within a number of bytes.
+
+A page opens from a folder, where browsers read no files but scripts and pictures. So a sample's
+volumes stand in a script of their own, which is loaded when the sample is opened.
+"""
+
+import base64
+import math
+from typing import NamedTuple
+
+import deflate
+import nibabel
+import numpy as np
+
+from fdif_jax.view.volumes import Three, Volumes, thinned
+
+MOST_VOXELS = 2**24
+"""256^3: the graphics card takes 4 bytes for each voxel and layer."""
+_FINE, _COARSE = 65535, 255  # greys
+_INNER = (0.1, 99.9)  # per cent: what is beyond is black or white at first
+_LEVEL = 9
+_LARGER = 1.05  # the least step to larger voxels
+_FEWEST = 8  # along an axis: what is smaller is sent in any case
+_SAMPLED = 2**20  # voxels that percentiles are taken of
+
+
+class Packed(NamedTuple):
+    """A sample's volumes as texts, and the size of the grid that they are on."""
+
+    images: list[str]
+    labels: list[str]
+    predictions: list[str]
+    shape: Three
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(map(len, (*self.images, *self.labels, *self.predictions)))
+
+
+def pack(volumes: Volumes, most_bytes: int) -> Packed:
+    """The volumes in at most ``most_bytes``.
+
+    They are as exact as fits: images with 65536 greys, with 256, or with fewer and larger voxels
+    besides. Labels lose nothing but voxels.
+    """
+    voxel = min(volumes.spacing)
+    grid = volumes
+    while (excess := math.prod(grid.shape) / MOST_VOXELS) > 1:
+        voxel *= max(_LARGER, math.cbrt(excess))
+        grid = thinned(volumes, voxel)
+    packed = _pack(grid, _FINE)
+    if packed.size > most_bytes:
+        packed = _pack(grid, _COARSE)
+    while (excess := packed.size / most_bytes) > 1 and max(packed.shape) > _FEWEST:
+        voxel *= max(_LARGER, math.cbrt(excess))
+        packed = _pack(thinned(volumes, voxel), _COARSE)
+    return packed
+
+
+def window(values: np.ndarray) -> tuple[float, float]:
+    """What is shown black and what white: nearly all values lie between the two."""
+    few = values.ravel()[:: max(1, values.size // _SAMPLED)]
+    low, high = np.percentile(few, _INNER).tolist()
+    if high <= low:
+        low, high = float(values.min()), float(values.max())
+    return low, high if high > low else low + 1
+
+
+def _pack(volumes: Volumes, greys: int) -> Packed:
+    affine = volumes.affine
+    return Packed(
+        [_image(array, affine, greys) for array in volumes.images],
+        [_label(array, affine) for array in volumes.labels],
+        [_label(array, affine) for array in volumes.predictions],
+        volumes.shape,
+    )
+
+
+def _image(values: np.ndarray, affine: np.ndarray, greys: int) -> str:
+    low, slope = _scale(values, greys)
+    levels = np.rint((values - np.float32(low)) / np.float32(slope)).clip(0, greys)
+    smallest = np.min_scalar_type(int(levels.max()))
+    return _text(levels.astype(smallest), affine, (slope, low), window(values))
+
+
+def _scale(values: np.ndarray, greys: int) -> tuple[float, float]:
+    """The value of the first grey, and the step to the next; integers stay as they are."""
+    low, high = float(values.min()), float(values.max())
+    if high - low <= greys and np.array_equal(values, np.rint(values)):
+        return low, 1.0
+    if greys < _FINE:
+        low, high = window(values)
+    return low, (high - low) / greys
+
+
+def _label(ids: np.ndarray, affine: np.ndarray) -> str:
+    highest = int(ids.max())
+    return _text(ids.astype(np.min_scalar_type(highest)), affine, (1.0, 0.0), (0.0, highest or 1.0))
+
+
+def _text(
+    voxels: np.ndarray,
+    affine: np.ndarray,
+    scale: tuple[float, float],
+    shown: tuple[float, float],
+) -> str:
+    """A NIfTI-1 file, with what its numbers mean and between which values it is shown."""
+    header = nibabel.Nifti1Header()
+    header.set_data_dtype(voxels.dtype)
+    header.set_data_shape(voxels.shape)
+    header.set_sform(affine, code="aligned")
+    header.set_slope_inter(*scale)
+    header.set_xyzt_units("mm")
+    header["cal_min"], header["cal_max"] = shown
+    header["magic"], header["vox_offset"] = b"n+1", 352
+    file = header.binaryblock + bytes(4) + voxels.tobytes(order="F")
+    return base64.b64encode(deflate.gzip_compress(file, _LEVEL)).decode()

@@ -1,0 +1,86 @@
+"use strict";
+
+/** The table of a sample's classes: which are seen, how many voxels they have, and their Dice. */
+fdif.classes = (() => {
+  const { at, make, score } = fdif;
+  const KINDS = [[1, "missed", "#1a80ff"], [2, "added", "#ff261a"], [3, "other class", "#ffe61a"]];
+  const hidden = new Set();
+  let rows = []; // of what is drawn: classes, or kinds of differences
+  let group = "";
+  let changed = () => {};
+
+  const key = (id) => `${group}/${id}`;
+
+  /** Of each class that a sample holds: id, name, colour, voxels, Dice. */
+  function classesOf(sample, task, shown) {
+    const { classes } = fdif.page.tasks[task];
+    return sample.counts[task].map(([id, voxels, predicted, dice]) => {
+      const [name, colour] = classes[id];
+      return { id, name, colour, dice, voxels: (shown === "predictions" ? predicted : voxels) ?? 0 };
+    });
+  }
+
+  const kindsOf = (errors) => KINDS.map(([id, name, colour]) => ({ id, name, colour, dice: null, voxels: errors[id] }));
+
+  function checkbox({ id }) {
+    const box = make("input", { type: "checkbox", checked: !hidden.has(key(id)) });
+    box.addEventListener("change", () => {
+      hide([id], !box.checked);
+      changed();
+    });
+    return box;
+  }
+
+  /** What is drawn has a box and a colour. */
+  function element(row, drawn, compared) {
+    const text = make("span", { className: "text", textContent: row.name });
+    const name = drawn ? make("label", { title: row.name }, checkbox(row), fdif.list.swatch(row.colour), text) : text;
+    const made = make("tr", {}, make("th", { scope: "row" }, name), make("td", { textContent: row.voxels.toLocaleString("en") }));
+    if (compared) made.append(make("td", { textContent: row.dice === null ? "" : score(row.dice) }));
+    return made;
+  }
+
+  /** Fills the table; `errors` counts the voxels of each kind where differences are drawn. */
+  function show(sample, task, shown, errors) {
+    const classes = classesOf(sample, task, shown);
+    group = errors ? "differences" : `task ${task}`;
+    rows = errors ? kindsOf(errors) : classes;
+    at("dice-head").hidden = !sample.compared;
+    at("kinds").replaceChildren(...(errors ? rows.map((row) => element(row, true, true)) : []));
+    at("rows").replaceChildren(...classes.map((row) => element(row, !errors, sample.compared)));
+  }
+
+  /** The colours of what is drawn, for `scene.show`: id, red, green, blue, whether it is seen. */
+  function table() {
+    const there = rows.filter((one) => one.voxels);
+    const part = (colour, i) => parseInt(colour.slice(i, i + 2), 16);
+    return [
+      [0, 0, 0, 0, false],
+      ...there.map(({ id, colour }) => [id, part(colour, 1), part(colour, 3), part(colour, 5), !hidden.has(key(id))]),
+    ];
+  }
+
+  function hide(ids, yes) {
+    for (const id of ids) {
+      if (yes) hidden.add(key(id));
+      else hidden.delete(key(id));
+    }
+  }
+
+  function setAll(seen) {
+    hide(rows.map((one) => one.id), !seen);
+    for (const box of at("classes").querySelectorAll("input")) box.checked = seen;
+    changed();
+  }
+
+  /** `told` is called when something was shown or hidden. */
+  function start(told) {
+    changed = told;
+    at("all").addEventListener("click", () => setAll(true));
+    at("none").addEventListener("click", () => setAll(false));
+  }
+
+  const name = (id) => rows.find((one) => one.id === id)?.name ?? "";
+
+  return { start, show, table, name };
+})();
