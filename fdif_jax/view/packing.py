@@ -18,10 +18,11 @@ MOST_VOXELS = 2**24
 """256^3: the graphics card takes 4 bytes for each voxel and layer."""
 _FINE, _COARSE = 65535, 255  # greys
 _INNER = (0.1, 99.9)  # per cent: what is beyond is black or white at first
-_LEVEL = 9
+_LEVEL = 6
 _LARGER = 1.05  # the least step to larger voxels
 _FEWEST = 8  # along an axis: what is smaller is sent in any case
 _SAMPLED = 2**20  # voxels that percentiles are taken of
+_HEADER_BYTES = 352  # with the four that say: no extensions
 
 
 class Packed(NamedTuple):
@@ -41,8 +42,8 @@ class Packed(NamedTuple):
 def pack(volumes: Volumes, most_bytes: int) -> Packed:
     """The volumes in at most ``most_bytes``.
 
-    They are as exact as fits: images with 65536 greys, with 256, or with fewer and larger voxels
-    besides. Labels lose nothing but voxels.
+    They are as exact as fits: images with 65536 greys, with 256, or with fewer voxels besides.
+    Labels lose nothing but voxels.
     """
     voxel = min(volumes.spacing)
     grid = volumes
@@ -50,7 +51,7 @@ def pack(volumes: Volumes, most_bytes: int) -> Packed:
         voxel *= max(_LARGER, math.cbrt(excess))
         grid = thinned(volumes, voxel)
     packed = _pack(grid, _FINE)
-    if packed.size > most_bytes:
+    if packed.size > most_bytes and any(map(_has_more_greys, grid.images)):
         packed = _pack(grid, _COARSE)
     while (excess := packed.size / most_bytes) > 1 and max(packed.shape) > _FEWEST:
         voxel *= max(_LARGER, math.cbrt(excess))
@@ -80,8 +81,16 @@ def _pack(volumes: Volumes, greys: int) -> Packed:
 def _image(values: np.ndarray, affine: np.ndarray, greys: int) -> str:
     low, slope = _scale(values, greys)
     levels = np.rint((values - np.float32(low)) / np.float32(slope)).clip(0, greys)
-    smallest = np.min_scalar_type(int(levels.max()))
-    return _text(levels.astype(smallest), affine, (slope, low), window(values))
+    voxels = levels.astype(np.min_scalar_type(int(levels.max())))
+    header = _header(voxels, affine)
+    header.set_slope_inter(slope, low)
+    header["cal_min"], header["cal_max"] = window(values)
+    return _text(header, voxels)
+
+
+def _has_more_greys(values: np.ndarray) -> bool:
+    """Whether 256 greys lose anything."""
+    return _scale(values, _COARSE)[1] != 1.0
 
 
 def _scale(values: np.ndarray, greys: int) -> tuple[float, float]:
@@ -91,28 +100,28 @@ def _scale(values: np.ndarray, greys: int) -> tuple[float, float]:
         return low, 1.0
     if greys < _FINE:
         low, high = window(values)
-    return low, (high - low) / greys
+    return low, (high - low) / greys or 1.0
 
 
-def _label(ids: np.ndarray, affine: np.ndarray) -> str:
-    highest = int(ids.max())
-    return _text(ids.astype(np.min_scalar_type(highest)), affine, (1.0, 0.0), (0.0, highest or 1.0))
+def _label(places: np.ndarray, affine: np.ndarray) -> str:
+    header = _header(places, affine)
+    header.set_intent("label")  # looked up in a table, never between two of its colours
+    return _text(header, places)
 
 
-def _text(
-    voxels: np.ndarray,
-    affine: np.ndarray,
-    scale: tuple[float, float],
-    shown: tuple[float, float],
-) -> str:
-    """A NIfTI-1 file, with what its numbers mean and between which values it is shown."""
+def _header(voxels: np.ndarray, affine: np.ndarray) -> nibabel.Nifti1Header:
     header = nibabel.Nifti1Header()
     header.set_data_dtype(voxels.dtype)
     header.set_data_shape(voxels.shape)
     header.set_sform(affine, code="aligned")
-    header.set_slope_inter(*scale)
+    header.set_slope_inter(1, 0)
     header.set_xyzt_units("mm")
-    header["cal_min"], header["cal_max"] = shown
-    header["magic"], header["vox_offset"] = b"n+1", 352
-    file = header.binaryblock + bytes(4) + voxels.tobytes(order="F")
+    header["magic"], header["vox_offset"] = b"n+1", _HEADER_BYTES
+    return header
+
+
+def _text(header: nibabel.Nifti1Header, voxels: np.ndarray) -> str:
+    """A NIfTI-1 file."""
+    padding = bytes(_HEADER_BYTES - len(header.binaryblock))
+    file = header.binaryblock + padding + voxels.tobytes(order="F")
     return base64.b64encode(deflate.gzip_compress(file, _LEVEL)).decode()

@@ -11,7 +11,7 @@ import numpy as np
 from fdif_jax.view import assets, thumbnails
 from fdif_jax.view.packing import pack
 from fdif_jax.view.sources import Sample, Source
-from fdif_jax.view.volumes import Count, Volumes, counts, read
+from fdif_jax.view.volumes import Count, Volumes, by_place, counts, read
 from fdif_jax.viz import drawing
 
 PAGE_BYTES = 44_000_000
@@ -79,7 +79,8 @@ def _write_sample(
 ) -> dict[str, Any]:
     """Writes thumbnail and volumes; returns what the list says of the sample."""
     volumes = read(sample, tasks)
-    packed = pack(volumes, share)
+    found = counts(volumes)
+    packed = pack(by_place(volumes, found), share)
     name = f"{number:05d}"
     texts = {
         "images": packed.images,
@@ -88,11 +89,12 @@ def _write_sample(
     }
     (folder / f"thumbnails/{name}.jpg").write_bytes(thumbnails.thumbnail(volumes))
     (folder / f"volumes/{name}.js").write_bytes(_script(f"fdif.volumes[{number}]", texts))
-    return _row(sample, volumes, packed.shape) | {"file": name}
+    return _row(sample, volumes, found, packed.shape) | {"file": name}
 
 
-def _row(sample: Sample, volumes: Volumes, shown: tuple[int, ...]) -> dict[str, Any]:
-    found = counts(volumes)
+def _row(
+    sample: Sample, volumes: Volumes, found: list[list[Count]], shown: tuple[int, ...]
+) -> dict[str, Any]:
     scores = [one.dice for task in found for one in task if one.dice is not None]
     return {
         "id": sample.id,

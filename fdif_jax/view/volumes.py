@@ -82,12 +82,34 @@ def read(sample: Sample, tasks: int) -> Volumes:
 
 
 def thinned(volumes: Volumes, voxel: float) -> Volumes:
-    """The same with voxels of at least ``voxel`` mm along each axis.
+    """The same with at least ``voxel`` mm between voxels along each axis.
 
-    Images are interpolated, labels take the nearest voxel.
+    The nearest voxel is taken, so that image and label are of one and the same place.
     """
     i, j, k = (max(voxel, own) for own in volumes.spacing)
     return _on_grid(volumes, (i, j, k))
+
+
+def by_place(volumes: Volumes, found: Sequence[Sequence[Count]]) -> Volumes:
+    """The same with places instead of ids: 1 for the first class that ``counts`` found, and so on.
+
+    Colours are looked up by number, in a table that may not be as long as the highest id.
+    """
+
+    def places(arrays: Arrays) -> Arrays:
+        return tuple(
+            _table([one.label for one in task])[ids]
+            for ids, task in zip(arrays, found, strict=False)
+        )
+
+    return volumes._replace(labels=places(volumes.labels), predictions=places(volumes.predictions))
+
+
+def _table(ids: Sequence[int]) -> np.ndarray:
+    """From id to place; the background stays 0."""
+    table = np.zeros(max(ids, default=0) + 1, np.min_scalar_type(len(ids)))
+    table[list(ids)] = np.arange(1, len(ids) + 1)
+    return table
 
 
 def counts(volumes: Volumes) -> list[list[Count]]:
@@ -161,11 +183,7 @@ def _on_grid(volumes: Volumes, spacing: tuple[float, float, float] | None) -> Vo
     """With axes turned to RAS+, and at other distances."""
     grid = geometry.plan(volumes.shape, volumes.affine, spacing=spacing)
     images, labels, predictions = (
-        tuple(geometry.to_grid(array, grid, nearest=nearest) for array in arrays)
-        for arrays, nearest in (
-            (volumes.images, False),
-            (volumes.labels, True),
-            (volumes.predictions, True),
-        )
+        tuple(geometry.to_grid(array, grid, nearest=True) for array in arrays)
+        for arrays in (volumes.images, volumes.labels, volumes.predictions)
     )
     return Volumes(images, labels, predictions, grid.prepared_affine)

@@ -11,16 +11,16 @@ fdif.classes = (() => {
 
   const key = (id) => `${group}/${id}`;
 
-  /** Of each class that a sample holds: id, name, colour, voxels, Dice. */
+  /** Of each class that a sample holds; the voxels of its volumes hold the place in this table. */
   function classesOf(sample, task, shown) {
     const { classes } = fdif.page.tasks[task];
-    return sample.counts[task].map(([id, voxels, predicted, dice]) => {
+    return sample.counts[task].map(([id, voxels, predicted, dice], i) => {
       const [name, colour] = classes[id];
-      return { id, name, colour, dice, voxels: (shown === "predictions" ? predicted : voxels) ?? 0 };
+      return { id, place: i + 1, name, colour, dice, voxels: (shown === "predictions" ? predicted : voxels) ?? 0 };
     });
   }
 
-  const kindsOf = (errors) => KINDS.map(([id, name, colour]) => ({ id, name, colour, dice: null, voxels: errors[id] }));
+  const kindsOf = (errors) => KINDS.map(([id, name, colour]) => ({ id, place: id, name, colour, dice: null, voxels: errors[id] }));
 
   function checkbox({ id }) {
     const box = make("input", { type: "checkbox", checked: !hidden.has(key(id)) });
@@ -50,14 +50,11 @@ fdif.classes = (() => {
     at("rows").replaceChildren(...classes.map((row) => element(row, !errors, sample.compared)));
   }
 
-  /** The colours of what is drawn, for `scene.show`: id, red, green, blue, whether it is seen. */
+  /** The colours by place, for `scene.show`: red, green, blue, and whether it is seen. */
   function table() {
-    const there = rows.filter((one) => one.voxels);
     const part = (colour, i) => parseInt(colour.slice(i, i + 2), 16);
-    return [
-      [0, 0, 0, 0, false],
-      ...there.map(({ id, colour }) => [id, part(colour, 1), part(colour, 3), part(colour, 5), !hidden.has(key(id))]),
-    ];
+    const colours = rows.map(({ id, colour }) => [part(colour, 1), part(colour, 3), part(colour, 5), !hidden.has(key(id))]);
+    return [[0, 0, 0, false], ...colours];
   }
 
   function hide(ids, yes) {
@@ -80,7 +77,7 @@ fdif.classes = (() => {
     at("none").addEventListener("click", () => setAll(false));
   }
 
-  const name = (id) => rows.find((one) => one.id === id)?.name ?? "";
+  const name = (place) => rows[place - 1]?.name ?? "";
 
   return { start, show, table, name };
 })();

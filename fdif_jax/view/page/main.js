@@ -61,8 +61,7 @@
   function moved({ mm, values }) {
     const [image, over] = values;
     const place = Array.from(mm).slice(0, 3).map((one) => one.toFixed(1)).join(", ");
-    const id = over ? Math.round(over.value) : 0;
-    const name = over && id ? fdif.classes.name(id) : "";
+    const name = over ? fdif.classes.name(Math.round(over.value)) : "";
     at("place").textContent = [`${place} mm`, `value ${Number(image.value.toPrecision(4))}`, name].filter(Boolean).join(" · ");
     fdif.controls.follow(fdif.scene.voxel());
   }

@@ -58,7 +58,7 @@ fdif.scene = (() => {
 
   /**
    * Draws an image and what lies over it, if anything; in space the latter, else the image.
-   * `table` has a row for each class, background first: id, red, green, blue, whether it is seen.
+   * `table` has a row for each class, background first: red, green, blue, whether it is seen.
    */
   function show(image, over, opacity, table) {
     body = (over ?? image).clone();
@@ -68,10 +68,14 @@ fdif.scene = (() => {
     paint(table);
   }
 
+  /** Rows up to a power of two, at which the graphics card finds each colour without rounding. */
+  const unused = (rows) => Array(2 ** Math.ceil(Math.log2(rows)) - rows).fill([0, 0, 0, false]);
+
   /** Gives the classes other colours. */
   function paint(table) {
-    const column = (i) => table.map((row) => row[i]);
-    colours = table && { I: column(0), R: column(1), G: column(2), B: column(3), A: column(4).map((seen) => (seen ? 255 : 0)) };
+    const rows = table && [...table, ...unused(table.length)];
+    const column = (i) => rows.map((row) => row[i]);
+    colours = table && { R: column(0), G: column(1), B: column(2), A: column(3).map((seen) => (seen ? 255 : 0)) };
     colour(planes, planes.volumes[1]);
     setTimeout(embody);
   }

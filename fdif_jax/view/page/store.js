@@ -21,12 +21,20 @@ fdif.store = (() => {
 
   const read = (base64, name) => niivue.NVImage.loadFromBase64({ base64, name: `${name}.nii.gz` });
 
-  /** A volume like another one, with bytes of its own in it. */
+  /** A volume on another one's grid, with bytes of its own in it. */
   function like(other, bytes) {
     const made = other.clone();
     made.img = bytes;
     made.hdr.datatypeCode = UINT8;
     made.hdr.numBitsPerVoxel = 8;
+    return made;
+  }
+
+  /** Nothing but black, for labels that come without an image. */
+  function black(other) {
+    const made = like(other, new Uint8Array(other.img.length));
+    made.hdr.intent_code = 0; // no labels: greys
+    [made.cal_min, made.cal_max] = [0, 1];
     return made;
   }
 
@@ -54,7 +62,7 @@ fdif.store = (() => {
     const texts = await load(index);
     const found = await overlay(texts, task, shown);
     const image = texts.images[Math.min(channel, texts.images.length - 1)];
-    const below = image ? await read(image, "image") : like(found.over, new Uint8Array(found.over.img.length));
+    const below = image ? await read(image, "image") : black(found.over);
     return { below, ...found };
   }
 
