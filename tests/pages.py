@@ -11,6 +11,7 @@ NETWORKS = (ROOT / "docs/networks.md").read_text()
 TRAINING = (ROOT / "docs/training.md").read_text()
 VISUALIZE = (ROOT / "docs/visualize.md").read_text()
 CLASSIFICATION = (ROOT / "docs/classification.md").read_text()
+VIEW = (ROOT / "docs/view.md").read_text()
 
 
 def blocks(language: str, page: str) -> list[str]:

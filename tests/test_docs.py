@@ -12,6 +12,7 @@ from pathlib import Path
 import network_goldens as g
 import numpy as np
 import pytest
+import view_sets
 from click.testing import CliRunner
 from pages import (
     CLASSIFICATION,
@@ -19,6 +20,7 @@ from pages import (
     README,
     ROOT,
     TRAINING,
+    VIEW,
     VISUALIZE,
     blocks,
     commands,
@@ -26,6 +28,7 @@ from pages import (
     printed,
 )
 from PIL import Image
+from tiny_runs import write_set
 
 from fdif_jax.cli import cli
 from fdif_jax.interop import export_file
@@ -72,7 +75,9 @@ def small(words: list[str]) -> list[str]:
 
 def provide_input(line: str) -> None:
     """The folder or file that a command reads: small networks, a small data set."""
-    if line == "fdif validate cls_dataset":
+    if line.startswith("fdif view "):
+        provide_what_is_seen(*shlex.split(line)[2:])
+    elif line == "fdif validate cls_dataset":
         made = ["generate-classification", "--out_dir", "cls_dataset", "--quiet", *FEW]
         assert CliRunner().invoke(cli, made).exit_code == 0
     elif model := re.search(r"--model (\S+)", line):
@@ -81,9 +86,30 @@ def provide_input(line: str) -> None:
         export_file(g.unetr(), Path("unetr.safetensors"), to="safetensors")
 
 
+def provide_what_is_seen(path: str, *options: str) -> None:
+    """A run, predictions with their references, or a data set."""
+    if path.startswith("training_output"):
+        view_sets.run(Path(path))
+    elif "--reference" in options:
+        listed = write_set(Path(options[-1]).parent)
+        view_sets.predictions(Path(path), listed)
+    else:
+        write_set(Path(path))
+
+
+@pytest.fixture(autouse=True)
+def _ctrl_c(monkeypatch):
+    """A page that is served is served until then."""
+
+    def pressed(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("socketserver.BaseServer.serve_forever", pressed)
+
+
 def own_commands() -> list[str]:
     """Those that neither train nor use what was trained."""
-    pages = README, NETWORKS, TRAINING, CLASSIFICATION, VISUALIZE
+    pages = README, NETWORKS, TRAINING, CLASSIFICATION, VISUALIZE, VIEW
     lines = [line for line in commands(*pages) if line.startswith("fdif ")]
     return [line for line in lines if not is_of_training(line)]
 
@@ -102,7 +128,9 @@ def test_command_of_the_pages_runs(folder, line):
     provide_input(line)
     result = CliRunner().invoke(cli, small(shlex.split(line)[1:]))
     assert result.exit_code == 0, result.output
-    if (out := re.search(r"--out(?:put)?_dir (\S+)", line)) and "--dry_run" not in line:
+    if line.startswith("fdif view "):
+        assert list(Path().rglob("index.html"))
+    elif (out := re.search(r"--out(?:put)?_dir (\S+)", line)) and "--dry_run" not in line:
         assert any(path.is_file() for path in Path(out[1]).rglob("*"))
 
 

@@ -17,7 +17,7 @@ from fdif_jax.viz import drawing
 PAGE_BYTES = 44_000_000
 """For the volumes of all samples; with the viewer and the thumbnails a page stays below 50 MB."""
 _LEAST_BYTES = 150_000  # for each sample, however many there are
-_DIGITS = 4
+_DIGITS = 6
 
 Progress = Callable[[int, int], None]
 

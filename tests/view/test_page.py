@@ -72,7 +72,7 @@ def test_volumes_and_thumbnails_lie_beside(written):
 
 def test_a_page_needs_nothing_that_is_not_in_its_folder(written):
     index = (written / "index.html").read_text()
-    linked = re.findall(r'(?:src|href)="([^"#]+)"', index)
+    linked = re.findall(r'(?:src|href)="(?!data:)([^"#]+)"', index)
     assert all((written / name).is_file() for name in linked)
     assert [name for name in linked if name.endswith(".js")] == [
         "page/start.js",

@@ -91,7 +91,7 @@ fdif.scene = (() => {
     const scene = await solid;
     if (scene.volumes[0] !== body) put(scene, [body]);
     colour(scene, body);
-    document.body.dataset.embodied = planes.volumes.at(-1).name;
+    document.body.dataset.embodied = "yes";
   }
 
   const size = () => planes.volumes[0].dimsRAS.slice(1, 4);
