@@ -27,7 +27,10 @@ def test_wheel_and_sdist_install_and_run_from_an_empty_environment(tmp_path):
     wheel, sdist = (next((tmp_path / "dist").glob(end)) for end in ("*.whl", "*.tar.gz"))
     names = zipfile.ZipFile(wheel).namelist()
     template = "fdif_jax/io/templates/sdf_classification.py.txt"
-    assert {"fdif_jax/models/__init__.py", "fdif_jax/py.typed", template} <= set(names)
+    viewer = {"fdif_jax/view/niivue/niivue.umd.js", "fdif_jax/view/niivue/LICENSES.txt"}
+    page = {f"fdif_jax/view/page/{name}" for name in ("index.html", "run.html", "main.js")}
+    own = {"fdif_jax/models/__init__.py", "fdif_jax/py.typed", template}
+    assert own | viewer | page <= set(names)
     assert not [name for name in names if name.startswith(("models/", "tests/", "scripts/"))]
     # The sdist too must give all of it: a wheel is built from it and installed.
     run(sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path / "again", *unpack(sdist))

@@ -104,9 +104,7 @@ def _scale(values: np.ndarray, greys: int) -> tuple[float, float]:
 
 
 def _label(places: np.ndarray, affine: np.ndarray) -> str:
-    header = _header(places, affine)
-    header.set_intent("label")  # looked up in a table, never between two of its colours
-    return _text(header, places)
+    return _text(_header(places, affine), places)
 
 
 def _header(voxels: np.ndarray, affine: np.ndarray) -> nibabel.Nifti1Header:

@@ -51,7 +51,6 @@ def write_page(run: Path, folder: Path) -> str:
     record = _record(run / _CONFIG)
     parts = {
         "title": html.escape(run.resolve().name),
-        "path": html.escape(str(run)),
         "facts": _pairs(_facts(run, record)),
         "curves": "".join(map(_figure, drawn)) or "<p>Nothing was measured yet.</p>",
         "pictures": "".join(map(_picture, pictures)) or "<p>There are none.</p>",
@@ -69,14 +68,22 @@ def _facts(run: Path, record: dict[str, Any]) -> dict[str, str]:
     rows = metrics.read(run / metrics.FILE)
     done = summary.get("updates", rows[-1]["update"] if rows else 0)
     facts = {
+        "folder": str(run),
         "state": f"{'complete' if summary else 'not complete'}, {done} updates",
         "network": config.get("model_name"),
         "data": config.get("data") or "volumes on the fly",
         "best validation Dice": _best(summary, rows),
         "started": record.get("started"),
-        "command": " ".join(map(str, record.get("command", []))),
+        "command": _command(record.get("command")),
     }
     return {name: str(value) for name, value in facts.items() if value}
+
+
+def _command(words: Any) -> str | None:
+    """As it was given, but for the folder of the program."""
+    if not isinstance(words, list) or not words:
+        return None
+    return " ".join([Path(str(words[0])).name, *map(str, words[1:])])
 
 
 def _best(summary: dict[str, Any], rows: list[dict[str, Any]]) -> str | None:

@@ -2,7 +2,7 @@
 
 /** The table of a sample's classes: which are seen, how many voxels they have, and their Dice. */
 fdif.classes = (() => {
-  const { at, make, score } = fdif;
+  const { at, breakable, make, score } = fdif;
   const KINDS = [[1, "missed", "#1a80ff"], [2, "added", "#ff261a"], [3, "other class", "#ffe61a"]];
   const hidden = new Set();
   let rows = []; // of what is drawn: classes, or kinds of differences
@@ -33,7 +33,7 @@ fdif.classes = (() => {
 
   /** What is drawn has a box and a colour. */
   function element(row, drawn, compared) {
-    const text = make("span", { className: "text", textContent: row.name });
+    const text = make("span", { className: "text" }, ...breakable(row.name));
     const name = drawn ? make("label", { title: row.name }, checkbox(row), fdif.list.swatch(row.colour), text) : text;
     const made = make("tr", {}, make("th", { scope: "row" }, name), make("td", { textContent: row.voxels.toLocaleString("en") }));
     if (compared) made.append(make("td", { textContent: row.dice === null ? "" : score(row.dice) }));

@@ -36,9 +36,10 @@
 
   function describe({ id, split, classes, shape, spacing, shown, dice }) {
     at("name").textContent = id;
-    const facts = [split, `${times(shape)} voxels of ${times(spacing)} mm`];
+    const size = new Set(spacing).size === 1 ? spacing[0] : times(spacing);
+    const facts = [split, `${times(shape)} voxels of ${size} mm`];
     if (shown) facts.push(`shown at ${times(shown)}`);
-    if (dice !== null) facts.push(`mean Dice ${fdif.score(dice)}`);
+    if (dice !== null) facts.push(`Dice ${fdif.score(dice)}`);
     at("facts").textContent = [...facts, ...classes].filter(Boolean).join(" · ");
   }
 
@@ -108,7 +109,7 @@
     at("about").textContent = [
       listed > samples.length ? `${samples.length} of ${listed} samples, evenly spread` : `${listed} ${listed === 1 ? "sample" : "samples"}`,
       ...(scores.length ? [`mean Dice ${fdif.score(mean)}`] : []),
-      path,
+      ...(path === title ? [] : [path]),
     ].join(" · ");
   }
 

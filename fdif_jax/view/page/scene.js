@@ -7,6 +7,7 @@ fdif.scene = (() => {
   const TILES = { axial: [0, 0], coronal: [1 - HALF, 0], sagittal: [0, 1 - HALF] };
   const SLICE_TYPES = { axial: 0, coronal: 1, sagittal: 2 };
   const RENDER = 4;
+  const ATLAS = 1002; // NIfTI's intent code of labels
   const SHARED = { logLevel: "silent", dragAndDropEnabled: false, loadingText: "", fontColor: [0.8, 0.8, 0.8, 1] };
   let planes;
   let solid = null; // a promise: it is made when the planes are drawn, which come first
@@ -80,8 +81,13 @@ fdif.scene = (() => {
     setTimeout(embody);
   }
 
+  /**
+   * The viewer has two ways to look colours up. The plain one takes the background for a class where
+   * a table is longer than 64 rows; the one for atlases fades what is thin.
+   */
   function colour(scene, volume) {
     if (!colours) return;
+    volume.hdr.intent_code = colours.R.length > 64 ? ATLAS : 0;
     volume.setColormapLabel(structuredClone(colours)); // the viewer changes what it is given
     scene.updateGLVolume();
   }

@@ -24,5 +24,11 @@ fdif.run = (file) => new Promise((resolve, reject) => {
   document.head.append(script);
 });
 
+/** A name that may be broken where a word in it begins with a capital. */
+fdif.breakable = (name) => {
+  const parts = name.split(/(?<=[a-z])(?=[A-Z])/);
+  return parts.flatMap((part, i) => (i ? [document.createElement("wbr"), part] : [part]));
+};
+
 /** A Dice score as it is shown. */
 fdif.score = (value) => value.toFixed(3);

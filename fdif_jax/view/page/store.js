@@ -33,7 +33,6 @@ fdif.store = (() => {
   /** Nothing but black, for labels that come without an image. */
   function black(other) {
     const made = like(other, new Uint8Array(other.img.length));
-    made.hdr.intent_code = 0; // no labels: greys
     [made.cal_min, made.cal_max] = [0, 1];
     return made;
   }
