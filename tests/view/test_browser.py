@@ -343,6 +343,21 @@ def test_volumes_that_are_missing_are_told(pages, place, tmp_path):
         pages.wait("document.body.dataset.drawn")
 
 
+def test_without_webgl_there_are_still_samples_counts_and_scores(pages, place):
+    code = {"source": "HTMLCanvasElement.prototype.getContext = () => null"}
+    added = pages.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", code)
+    try:
+        pages.driver.get((place / "compared/index.html").as_uri())
+        with pytest.raises(AssertionError, match="This browser draws no volumes"):
+            pages.wait("false")
+    finally:
+        pages.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+    pages.driver.find_elements("css selector", "#list li")[1].click()
+    assert pages.text("name") == "sample_00006"
+    assert len(pages.driver.find_elements("css selector", "#rows tr")) > 2
+    assert pages.complaints() == []
+
+
 def test_two_hundred_samples_open_in_two_seconds_and_fifty_megabytes(pages, place, tmp_path):
     """As large as the paper's, 20 objects in 96^3 voxels; the list may be used before it draws."""
     fdif(f"generate --preset paper --num_samples 4 --seed 0 --out_dir {tmp_path}/data --quiet")

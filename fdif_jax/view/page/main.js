@@ -4,6 +4,7 @@
 (() => {
   const { at, make } = fdif;
   const state = { index: 0, channel: 0, task: 0, shown: "labels" };
+  let able = true; // to draw: without it there are lists, counts and scores
   let turn = 0;
 
   const sample = () => fdif.page.samples[state.index];
@@ -15,6 +16,10 @@
 
   /** Draws what the state says; `fresh` where the sample is another one. */
   async function draw(fresh) {
+    if (!able) {
+      if (sample().counts.length) fdif.classes.show(sample(), state.task, state.shown, null);
+      return;
+    }
     const own = ++turn;
     try {
       const { below, over, errors } = await fdif.store.open(state);
@@ -49,8 +54,11 @@
     const { counts, compared, predicted } = sample();
     if (!compared) state.shown = predicted ? "predictions" : "labels";
     state.task = Math.min(state.task, Math.max(counts.length - 1, 0));
-    at("compare").hidden = !compared;
-    at("classes").hidden = at("opacity-label").hidden = !counts.length;
+    at("classes").hidden = !counts.length;
+    if (able) {
+      at("compare").hidden = !compared;
+      at("opacity-label").hidden = !counts.length;
+    }
     for (const radio of document.getElementsByName("shown")) radio.checked = radio.value === state.shown;
     fdif.list.mark(index);
     describe(sample());
@@ -120,12 +128,13 @@
     choices();
     performance.mark("listed");
     fdif.controls.start();
-    fdif.classes.start(() => fdif.scene.paint(fdif.classes.table()));
+    fdif.classes.start(() => able && fdif.scene.paint(fdif.classes.table()));
     try {
       await fdif.scene.start(moved);
     } catch (error) {
-      tell(new Error(`This browser cannot draw the volumes (${error.message}); another one with WebGL 2 can.`));
-      return;
+      able = false;
+      for (const id of ["slices", "picture", "compare", "layout", "captions"]) at(id).remove();
+      tell(new Error(`This browser draws no volumes (${error.message}); one with WebGL 2 does.`));
     }
     const named = fdif.page.samples.findIndex((one) => `#${encodeURIComponent(one.id)}` === location.hash);
     await open(Math.max(named, 0));
