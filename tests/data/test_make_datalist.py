@@ -169,6 +169,32 @@ def test_nnunet_raw_data(run, tmp_path):
     assert json.loads((root / "dataset.json").read_text()) == record
 
 
+def test_a_task_of_the_decathlon_as_it_is_downloaded(run, tmp_path):
+    """Its list has no validation, paths that begin with a dot, and tests without labels."""
+    root = tmp_path / "Task04_Hippocampus"
+    for i in range(10):
+        touch(root, f"imagesTr/hippocampus_{i:03d}.nii.gz", f"labelsTr/hippocampus_{i:03d}.nii.gz")
+    touch(root, "imagesTs/hippocampus_101.nii.gz", "imagesTr/._hippocampus_000.nii.gz")
+    record = {
+        "tensorImageSize": "3D",
+        "modality": {"0": "MRI"},
+        "labels": {"0": "background", "1": "Anterior", "2": "Posterior"},
+        "numTraining": 10,
+        "numTest": 1,
+        "training": [
+            {kind: f"./{kind}sTr/hippocampus_{i:03d}.nii.gz" for kind in ("image", "label")}
+            for i in range(10)
+        ],
+        "test": ["./imagesTs/hippocampus_101.nii.gz"],
+    }
+    (root / "dataset.json").write_text(json.dumps(record))
+    found, _ = made(run, "decathlon", root, out=root / "datalist.json")
+    assert [len(found.training), len(found.validation)] == [8, 2]
+    assert found.modality == ("MRI",)
+    assert dict(found.labels) == {0: "background", 1: "Anterior", 2: "Posterior"}
+    assert json.loads((root / "dataset.json").read_text()) == record
+
+
 def test_pairs_with_channels_classes_and_a_list_of_names(run, tmp_path):
     for i in range(4):
         touch(tmp_path, *(f"case{i}/{name}.nii.gz" for name in ("t1", "flair", "seg")))
