@@ -21,6 +21,9 @@ from fdif_jax.errors import InputError
 from fdif_jax.train.config import DEFAULT_PATCH, DEFAULT_SPACING, RunOptions, TrainConfig
 from fdif_jax.train.recipes import RECIPES
 
+OF_FILES = ("is_real_data", "spacing")  # what a recipe says of images in files
+PLANNED = ("features", "kernels", "strides", "blocks", "decoder_convs")  # of nnU-Net's plans
+
 
 @click.command("train", cls=SeveralCommand)
 @click.option("--data_json_path", help="Decathlon list or nnU-Net dataset.json to train on.")
@@ -41,6 +44,11 @@ from fdif_jax.train.recipes import RECIPES
     help="Settings known to work, which options override; docs/training.md says what they reach.",
 )
 @click.option("--model_name", help="Network; `fdif list models` shows them.")
+@click.option(
+    "--plans",
+    type=click.Path(path_type=Path),
+    help="nnU-Net's plans.json: train the ResEnc and the patch of its 3d_fullres.",
+)
 @click.option(
     "--out_channel",
     type=int,
@@ -97,15 +105,15 @@ def command(**options: Any) -> None:
     A run that is stopped, by whatever, goes on from its last checkpoint when the same command,
     with its --out_dir, is given again.
     """
-    config, run = configs(with_recipe(options))
+    config, run = configs(with_plans(with_recipe(options)))
     run_training(config, run, options)
 
 
 def with_recipe(options: dict[str, Any]) -> dict[str, Any]:
     """The options, with those of ``--recipe`` where the command line does not give its own.
 
-    Raises:
-      InputError: neither names a network.
+    What a recipe says of images in files is left out where volumes are rendered on the fly, so that
+    one recipe pre-trains a network and fine-tunes it.
     """
     context = click.get_current_context()
     recipe = RECIPES[options["recipe"]] if options["recipe"] else {}
@@ -113,21 +121,43 @@ def with_recipe(options: dict[str, Any]) -> dict[str, Any]:
         name: value
         for name, value in recipe.items()
         if context.get_parameter_source(name) == ParameterSource.DEFAULT
+        and not (options["on_the_fly"] and name in OF_FILES)
     }
     if "model_name" in recipe and "model_name" not in own:
         own.pop("model_option", None)  # they are another network's
-    result = options | own
-    if result["model_name"] is None:
-        raise InputError("give --model_name (`fdif list models` shows them), or --recipe.")
-    return result
+    return options | own
+
+
+def with_plans(options: dict[str, Any]) -> dict[str, Any]:
+    """The options, with the network and the patch of ``--plans`` where it is given.
+
+    Raises:
+      InputError: the plans are of no ResEnc, or another option says what network.
+    """
+    if options["plans"] is None:
+        return options
+    from fdif_jax.interop.hints import config_of_plans, patch_of_plans, read_plans
+
+    name = options["model_name"] or "resenc_l"
+    if not name.startswith("resenc_"):
+        raise InputError(f"--plans describe a ResEnc, not {name}; drop --model_name or --plans.")
+    if options["model_option"] or options["feature_size"] is not None:
+        raise InputError("--plans say what the network is; drop --model_option and --feature_size.")
+    plans = read_plans(options["plans"])
+    planned = dataclasses.asdict(config_of_plans(plans, in_channels=1, out_channels=1))
+    fields = (f"{key}={json.dumps(planned[key])}" for key in PLANNED)
+    patch = options["grid_size"] or patch_of_plans(plans)
+    return options | {"model_name": name, "model_option": tuple(fields), "grid_size": patch}
 
 
 def configs(options: dict[str, Any]) -> tuple[TrainConfig, RunOptions]:
     """The options of a command line as what defines the run, and how it is carried out.
 
     Raises:
-      InputError: they exclude each other, or are out of range.
+      InputError: they exclude each other, are out of range, or name no network.
     """
+    if options["model_name"] is None:
+        raise InputError("give --model_name (`fdif list models` shows them), or --recipe.")
     generation = _generation(options)
     patch = options["grid_size"] or (generation.grid if generation else DEFAULT_PATCH)
     config = TrainConfig(

@@ -122,6 +122,21 @@ def config_of_plans(plans: Mapping[str, Any], *, in_channels: int, out_channels:
         ) from None
 
 
+def patch_of_plans(plans: Mapping[str, Any], configuration: str = "3d_fullres") -> Shape3:
+    """The patch that nnU-Net planned, voxels.
+
+    Raises:
+      InputError: the configuration has none.
+    """
+    patch = _planned_patch(plans, configuration)
+    if patch is None:
+        raise InputError(
+            f"the plans name no patch of three sizes for {configuration}; "
+            "give the plans.json that nnU-Net wrote."
+        )
+    return patch
+
+
 class _Found(NamedTuple):
     image_size: Shape3 | None = None
     heads: int | None = None

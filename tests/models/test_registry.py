@@ -7,6 +7,7 @@ from fdif_jax.models.registry import config_from, count_parameters, family_of, t
 from fdif_jax.models.resenc_plan import plan_stages, resenc_config_from_plans
 from fdif_jax.models.vnet import VNetConfig
 from flax import nnx
+from nnunet_plans import plans
 
 from fdif_jax.cli.models import MEMORY, PARAMETERS, model_records
 from fdif_jax.errors import InputError
@@ -87,32 +88,6 @@ def test_stages_as_nnunet_plans_them(patch, spacing, strides, first_kernel):
     kernels, found = plan_stages(patch, spacing)
     assert found == ((1, 1, 1), *strides)
     assert kernels[0] == first_kernel
-
-
-def plans(**changes):
-    kwargs = {
-        "n_stages": 7,
-        "features_per_stage": [32, 64, 128, 256, 320, 320, 320],
-        "conv_op": "torch.nn.modules.conv.Conv3d",
-        "kernel_sizes": [[1, 3, 3], *[[3, 3, 3]] * 6],
-        "strides": [[1, 1, 1], [1, 2, 2], *[[2, 2, 2]] * 4, [1, 2, 2]],
-        "n_blocks_per_stage": [1, 3, 4, 6, 6, 6, 6],
-        "n_conv_per_stage_decoder": [1] * 6,
-        "conv_bias": True,
-        "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d",
-        "norm_op_kwargs": {"eps": 1e-5, "affine": True},
-        "dropout_op": None,
-        "nonlin": "torch.nn.LeakyReLU",
-        "nonlin_kwargs": {"inplace": True},
-    } | changes
-    name = "dynamic_network_architectures.architectures.unet.ResidualEncoderUNet"
-    architecture = {"network_class_name": name, "arch_kwargs": kwargs}
-    return {
-        "configurations": {
-            "3d_fullres": {"architecture": architecture},
-            "3d_cascade": {"inherits_from": "3d_fullres"},
-        }
-    }
 
 
 def test_resenc_from_a_plans_file():
