@@ -1,4 +1,7 @@
-"""The pages whose commands and snippets are run, and how to take them out."""
+"""The pages whose commands and snippets are run, and how to take them out.
+
+``PAGES`` is README.md and all of docs/: a new page's commands are run without being listed here.
+"""
 
 import re
 import subprocess
@@ -6,12 +9,13 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
-NETWORKS = (ROOT / "docs/networks.md").read_text()
-TRAINING = (ROOT / "docs/training.md").read_text()
-VISUALIZE = (ROOT / "docs/visualize.md").read_text()
-CLASSIFICATION = (ROOT / "docs/classification.md").read_text()
-VIEW = (ROOT / "docs/view.md").read_text()
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text()
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+}
+README = PAGES["README.md"]
+NETWORKS = PAGES["docs/networks.md"]
+TRAINING = PAGES["docs/training.md"]
 
 
 def blocks(language: str, page: str) -> list[str]:

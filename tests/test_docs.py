@@ -15,13 +15,10 @@ import pytest
 import view_sets
 from click.testing import CliRunner
 from pages import (
-    CLASSIFICATION,
     NETWORKS,
+    PAGES,
     README,
     ROOT,
-    TRAINING,
-    VIEW,
-    VISUALIZE,
     blocks,
     commands,
     is_of_training,
@@ -43,6 +40,8 @@ TINY = shlex.split(
 BY_HAND = {"scripts/quickstart", "scripts/test"}
 LISTS = "scripts/make_datalist "
 """Run by other tests, or by what runs the tests."""
+WITH_PYTHON = {"README.md", "docs/networks.md", "docs/training.md"}
+"""Pages whose snippets a test runs."""
 
 
 def table_rows() -> list[str]:
@@ -109,8 +108,7 @@ def _ctrl_c(monkeypatch):
 
 def own_commands() -> list[str]:
     """Those that neither train nor use what was trained."""
-    pages = README, NETWORKS, TRAINING, CLASSIFICATION, VISUALIZE, VIEW
-    lines = [line for line in commands(*pages) if line.startswith("fdif ")]
+    lines = [line for line in commands(*PAGES.values()) if line.startswith("fdif ")]
     return [line for line in lines if not is_of_training(line)]
 
 
@@ -142,9 +140,9 @@ def test_pictures_are_there_shown_and_small():
 
 
 def test_other_commands_are_known_scripts():
-    others = {line for line in commands(README) if not line.startswith(("fdif ", LISTS))}
-    assert others == BY_HAND
-    mentioned = set(re.findall(r"`(scripts/[a-z_.]+)", README + TRAINING + VISUALIZE))
+    lines = commands(*PAGES.values())
+    assert {line for line in lines if not line.startswith(("fdif ", LISTS))} == BY_HAND
+    mentioned = set(re.findall(r"`(scripts/[a-z_.]+)", "\n".join(PAGES.values())))
     assert all((ROOT / name).is_file() for name in mentioned)
 
 
@@ -152,20 +150,15 @@ def test_lists_are_made_as_the_script_says():
     """Its own tests run them."""
     head = (ROOT / "scripts/make_datalist").read_text().split('"""')[1]
     shown = {" ".join(line.split()) for line in commands(f"```bash\n{head}\n```")}
-    lines = {
-        " ".join(line.split()) for line in commands(README, TRAINING) if line.startswith(LISTS)
-    }
+    listed = (line for line in commands(*PAGES.values()) if line.startswith(LISTS))
+    lines = {" ".join(line.split()) for line in listed}
     assert lines
     assert lines <= shown
 
 
-def test_every_command_of_the_training_page_is_known():
-    assert all(line.startswith(("fdif ", LISTS)) for line in commands(TRAINING))
-
-
 def test_pages_that_are_named_exist():
-    pages = [README, *(page.read_text() for page in (ROOT / "docs").glob("*.md"))]
-    for name in set(re.findall(r"\b(docs/[a-z-]+\.md|CHANGELOG\.md)", " ".join(pages))):
+    named = re.findall(r"\b(docs/[a-z0-9/-]+\.md|CHANGELOG\.md)", " ".join(PAGES.values()))
+    for name in set(named):
         assert (ROOT / name).is_file(), name
 
 
@@ -173,6 +166,10 @@ def test_pages_that_are_named_exist():
 def test_python_of_the_readme_runs(folder):
     code = next(code for code in blocks("python", README) if "stream(" in code)
     assert printed(code)[0] == "(2, 96, 96, 96) (2, 96, 96, 96)"
+
+
+def test_every_page_with_python_is_run():
+    assert {name for name, page in PAGES.items() if blocks("python", page)} == WITH_PYTHON
 
 
 def test_every_snippet_of_the_readme_is_run():
