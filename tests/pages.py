@@ -13,6 +13,13 @@ PAGES = {
     str(path.relative_to(ROOT)): path.read_text()
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 }
+GUIDES = {
+    name: page
+    for name, page in PAGES.items()
+    if name == "docs/tutorial.md" or name.startswith("docs/how-to/")
+}
+"""Each is worked through from top to bottom; the commands of other pages are run one by one."""
+OTHERS = {name: page for name, page in PAGES.items() if name not in GUIDES}
 README = PAGES["README.md"]
 NETWORKS = PAGES["docs/networks.md"]
 TRAINING = PAGES["docs/training.md"]
@@ -23,10 +30,16 @@ def blocks(language: str, page: str) -> list[str]:
 
 
 def commands(*pages: str) -> list[str]:
-    """The lines of all shell blocks, each once, without comments and what starts a cluster job."""
-    text = "\n".join(b for p in pages for b in blocks("(?:ba)?sh", p)).replace("\\\n", " ")
+    """The lines of all shell blocks, each once."""
+    found = (line for p in pages for b in blocks("(?:ba)?sh", p) for line in shell_lines(b))
+    return list(dict.fromkeys(found))
+
+
+def shell_lines(block: str) -> list[str]:
+    """Its commands, without comments and what starts a cluster job."""
+    text = block.replace("\\\n", " ")
     lines = (line.split("  #")[0].strip().removeprefix("srun ") for line in text.splitlines())
-    return list(dict.fromkeys(line for line in lines if line and line[0] != "#"))
+    return [line for line in lines if line and line[0] != "#"]
 
 
 def is_of_training(line: str) -> bool:

@@ -16,6 +16,7 @@ import view_sets
 from click.testing import CliRunner
 from pages import (
     NETWORKS,
+    OTHERS,
     PAGES,
     README,
     ROOT,
@@ -108,7 +109,7 @@ def _ctrl_c(monkeypatch):
 
 def own_commands() -> list[str]:
     """Those that neither train nor use what was trained."""
-    lines = [line for line in commands(*PAGES.values()) if line.startswith("fdif ")]
+    lines = [line for line in commands(*OTHERS.values()) if line.startswith("fdif ")]
     return [line for line in lines if not is_of_training(line)]
 
 
@@ -140,7 +141,7 @@ def test_pictures_are_there_shown_and_small():
 
 
 def test_other_commands_are_known_scripts():
-    lines = commands(*PAGES.values())
+    lines = commands(*OTHERS.values())
     assert {line for line in lines if not line.startswith(("fdif ", LISTS))} == BY_HAND
     mentioned = set(re.findall(r"`(scripts/[a-z_.]+)", "\n".join(PAGES.values())))
     assert all((ROOT / name).is_file() for name in mentioned)
@@ -150,7 +151,7 @@ def test_lists_are_made_as_the_script_says():
     """Its own tests run them."""
     head = (ROOT / "scripts/make_datalist").read_text().split('"""')[1]
     shown = {" ".join(line.split()) for line in commands(f"```bash\n{head}\n```")}
-    listed = (line for line in commands(*PAGES.values()) if line.startswith(LISTS))
+    listed = (line for line in commands(*OTHERS.values()) if line.startswith(LISTS))
     lines = {" ".join(line.split()) for line in listed}
     assert lines
     assert lines <= shown
@@ -169,7 +170,7 @@ def test_python_of_the_readme_runs(folder):
 
 
 def test_every_page_with_python_is_run():
-    assert {name for name, page in PAGES.items() if blocks("python", page)} == WITH_PYTHON
+    assert {name for name, page in OTHERS.items() if blocks("python", page)} == WITH_PYTHON
 
 
 def test_every_snippet_of_the_readme_is_run():

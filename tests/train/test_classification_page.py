@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from class_sets import write_folder
 from click.testing import CliRunner
-from pages import PAGES, commands, is_of_classes
+from pages import OTHERS, commands, is_of_classes
 
 from fdif_jax.cli import cli
 from fdif_jax.cli.train_classifier import command, config_from
@@ -27,10 +27,10 @@ FEW = shlex.split("--D 16 --H 16 --W 16 --samples_per_class 2 --n_splits 2")
 
 
 def lines(page: str) -> list[str]:
-    return [line for line in commands(PAGES[page]) if is_of_classes(line)]
+    return [line for line in commands(OTHERS[page]) if is_of_classes(line)]
 
 
-WITH_CLASSES = [page for page in PAGES if lines(page)]
+WITH_CLASSES = [page for page in OTHERS if lines(page)]
 
 
 @pytest.fixture(autouse=True)

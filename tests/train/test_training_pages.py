@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from fdif_jax.models import create_model
 from fdif_jax.models.registry import build
 from flax import nnx
-from pages import PAGES, TRAINING, blocks, commands, is_of_classes, is_of_training, printed
+from pages import OTHERS, TRAINING, blocks, commands, is_of_classes, is_of_training, printed
 
 from fdif_jax.cli import cli
 from fdif_jax.cli.train import command as train_command
@@ -43,7 +43,7 @@ DATA = {
     "hippocampus": ("MRI", 3, 1),
 }
 LINES = [
-    line for line in commands(*PAGES.values()) if is_of_training(line) and not is_of_classes(line)
+    line for line in commands(*OTHERS.values()) if is_of_training(line) and not is_of_classes(line)
 ]
 ROWS = re.findall(r"^\| `(--[^`]*)` \| ([^|]*) \| ([^|]*) \| ([^|]*) \|$", TRAINING, re.MULTILINE)
 TRAINED = [line for line in LINES if line.startswith("fdif train")]
