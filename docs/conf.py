@@ -25,7 +25,7 @@ nitpicky = True
 # fetched, and the package's inner ones. Errors are named without their module.
 nitpick_ignore_regex = [("py:class", ".*"), ("py:exc", "InputError|EnvironmentFault")]
 
-myst_enable_extensions = ["dollarmath"]
+myst_enable_extensions = ["dollarmath", "html_image"]
 myst_heading_anchors = 4
 default_role = "code"  # help texts and docstrings name things in single backticks
 autodoc_typehints = "signature"

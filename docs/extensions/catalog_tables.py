@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from markdown import code, table
+from pipe_tables import code, table
 
 from fdif_jax.grid import Grid
 from fdif_jax.synth import sampling
@@ -13,6 +13,7 @@ from fdif_jax.synth.table import ALIASES, CATEGORIES, PRIMITIVES, Primitive
 
 CATALOG = Catalog.default()
 _SIDE = 1000
+_SPACE = "\N{NO-BREAK SPACE}"
 # Which of the grid's sizes a length follows shows on three grids, as multiples of a cube's.
 _GRIDS = ((3, 2, 1), (3, 1, 2), (1, 3, 3))
 _FOLLOWS = {(1, 1, 1): "m", (2, 1, 1): "b", (1, 2, 1): "c", (1, 2, 3): "W"}
@@ -81,16 +82,16 @@ def _length(field: str, number: int, times: float = 1.0) -> str:
     cube = getattr(_CUBE, field)[number]
     grown = [np.atleast_1d(getattr(o, field)[number] / cube).ravel() for o in _OTHERS]
     key = tuple(round(float(values[-1])) for values in grown)
-    return f"{_bounds(times * cube / _SIDE)} {_FOLLOWS[key]}"
+    return f"{_bounds(times * cube / _SIDE)}{_SPACE}{_FOLLOWS[key]}"
 
 
 def _share(field: str, number: int, of: str) -> str:
-    return f"{_bounds(getattr(_CUBE, field)[number])} {of}"
+    return f"{_bounds(getattr(_CUBE, field)[number])}{_SPACE}{of}"
 
 
 def _bounds(pair: np.ndarray) -> str:
     low, high = pair
-    return f"{low:g} … {high:g}"
+    return f"{low:g}{_SPACE}…{_SPACE}{high:g}"
 
 
 def _sizes(number: int) -> str:
@@ -104,8 +105,7 @@ def _drawn(row: Primitive, name: str, number: int) -> str:
     if name == "height":
         return _length("half_height", number, times=2.0)
     if name == "neck":
-        low, high = sampling.NECK_RANGE
-        return f"{2 * low:g} … {2 * high:g} h"
+        return f"{_bounds(2 * np.asarray(sampling.NECK_RANGE))}{_SPACE}h"
     if name == "star_n":
         return f"{row.sides}" if len(CATEGORIES[row.category]) == 1 else "as named"
     if name == "star_w":

@@ -7,7 +7,7 @@ import types
 from typing import Any, Literal, get_args, get_origin
 
 from fdif_jax.models import registry
-from markdown import code, table
+from pipe_tables import code, table
 
 from fdif_jax.classification import ClassificationConfig
 from fdif_jax.cli.models import model_records
@@ -16,6 +16,7 @@ from fdif_jax.train.class_config import ClassifyConfig
 from fdif_jax.train.config import RunOptions, TrainConfig
 from fdif_jax.train.recipes import RECIPES
 
+_TIMES = "\N{NO-BREAK SPACE}x\N{NO-BREAK SPACE}"
 _ENTRY = re.compile(r"^  (\w+): (.*(?:\n    .*)*)", re.MULTILINE)
 
 
@@ -45,7 +46,7 @@ def networks() -> str:
         (
             code(record["name"]),
             f"{record['parameters']:,}",
-            " x ".join(map(str, sizes[record["name"]])),
+            _TIMES.join(map(str, sizes[record["name"]])),
             record["input_sizes"],
             record["step_gib"],
             record["step_gib_remat"],
