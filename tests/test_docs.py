@@ -163,6 +163,14 @@ def test_pages_that_are_named_exist():
         assert (ROOT / name).is_file(), name
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_links_to_files_lead_somewhere(name):
+    """As a code host follows them; tests/test_site.py follows them in the site."""
+    for link in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", PAGES[name]):
+        if "://" not in link:
+            assert (ROOT / name).parent.joinpath(link).is_file(), link
+
+
 @pytest.mark.slow
 def test_python_of_the_readme_runs(folder):
     code = next(code for code in blocks("python", README) if "stream(" in code)

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import chromium
 import click
 import pytest
 from pages import ROOT
@@ -106,6 +107,21 @@ def test_internal_links_lead_somewhere(pages):
                 assert unquote(parts.fragment) in pages[target].ids, f"{path}: {link}"
             seen += 1
     assert seen > 1000
+
+
+@pytest.fixture(scope="module")
+def browser():
+    driver = chromium.start()
+    yield chromium.Pages(driver)
+    driver.quit()
+
+
+def test_pages_fit_a_phone_and_ask_nobody(browser, pages):
+    for path in pages:
+        browser.open(path.as_uri(), size=(390, 844), phone=True)
+        assert browser.script("return document.documentElement.scrollWidth") <= 390, path
+        assert browser.asked() <= {"file:", "data:"}, path
+        assert browser.complaints() == [], path
 
 
 def named(command: click.Command, path: str):
