@@ -38,7 +38,7 @@ TINY = shlex.split(
     "--model_name primus_s --grid_size 8 8 16 --model_option hidden_size=12 depth=1 heads=1 "
     "--updates 1"
 )
-BY_HAND = {"scripts/quickstart", "scripts/test", "scripts/docs"}
+BY_HAND = {"scripts/quickstart", "scripts/test"}
 LISTS = "scripts/make_datalist "
 """Run by other tests, or by what runs the tests."""
 WITH_PYTHON = {"README.md", "docs/networks.md", "docs/training.md"}
