@@ -98,7 +98,7 @@ def save_model(path: Path | str, model: AnyNetwork, info: ModelInfo | None = Non
     path = Path(path)
     check_free(path, overwrite=True)
     values = _to_json(model.config, info or ModelInfo(model.config))
-    json.dumps(values)  # what cannot be written fails before anything is
+    json.dumps(values, allow_nan=False)  # what cannot be written fails before anything is
     with one_fault(f"{path} cannot be written", "; choose another place."):
         if (path / _CONFIG).is_file():
             _replace(path, model, values)

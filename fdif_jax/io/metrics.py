@@ -19,7 +19,16 @@ FILE = "metrics.jsonl"
 
 def encode(row: Mapping[str, Any]) -> bytes:
     """One line; NaN and infinities become null."""
-    return (json.dumps(_finite(row), allow_nan=False) + "\n").encode()
+    return (json.dumps(finite(row), allow_nan=False) + "\n").encode()
+
+
+def finite(value: Any) -> Any:
+    """The same with None for every NaN and infinity in it, which JSON does not have."""
+    if isinstance(value, Mapping):
+        return {key: finite(one) for key, one in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -45,11 +54,3 @@ def _row(line: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return row if isinstance(row, dict) and isinstance(row.get("update"), int) else None
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(one) for key, one in value.items()}
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

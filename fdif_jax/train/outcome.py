@@ -39,7 +39,7 @@ class Outcome:
         """``model_best``: the weights of this moment."""
         if jax.process_index():
             return
-        self._save(self.folder.best, state, {"validation": found.scores()})
+        self._save(self.folder.best, state, {"validation": metrics.finite(found.scores())})
         self._point()
 
     def finish(self, state: State, score: Score, done: int, validator: Validator | None) -> None:

@@ -93,8 +93,9 @@ def test_what_is_no_model_folder_is_not_replaced(tmp_path):
         save_model(tmp_path / "file" / "model", vnet())
     assert (tmp_path / "file").read_text() == "mine"
     model = vnet()
-    with pytest.raises(TypeError):  # before anything is written
-        save_model(tmp_path / "m", model, ModelInfo(model.config, provenance={"x": object()}))
+    for no_json, error in ((object(), TypeError), (float("nan"), ValueError)):
+        with pytest.raises(error):  # before anything is written
+            save_model(tmp_path / "m", model, ModelInfo(model.config, provenance={"x": no_json}))
     assert not (tmp_path / "m").exists()
 
 
