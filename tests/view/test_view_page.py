@@ -1,8 +1,11 @@
 """The files of a page: what they say of the samples, and that they need nothing else."""
 
+import errno
 import hashlib
 import json
+import os
 import re
+import urllib.parse
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +25,7 @@ HERE = Path(fdif_jax.view.__file__).parent
 
 def value(script: Path, name: str):
     """What a script of the page assigns."""
-    text = script.read_text("ascii")
+    text = script.read_text("utf-8")
     assert text.startswith(f"{name} = ")
     return json.loads(text.removeprefix(f"{name} = ").removesuffix(";\n"))
 
@@ -110,7 +113,7 @@ def test_each_sample_has_its_share_of_the_page(tmp_path, monkeypatch):
     monkeypatch.setattr(page, "PAGE_BYTES", 12_000)
     monkeypatch.setattr(page, "_LEAST_BYTES", 0)
     found = page.write_page(find(t.write_set(tmp_path / "d")), tmp_path / "page", most=9, workers=1)
-    assert found == (6, 6)
+    assert found == (6, 6, 0)
     sizes = [file.stat().st_size for file in (tmp_path / "page/volumes").iterdir()]
     assert sum(sizes) < 12_000 + 6 * 100
     assert value(tmp_path / "page/data.js", "fdif.page")["samples"][0]["shown"]
@@ -134,7 +137,7 @@ def test_a_run_shows_its_curves_pictures_log_and_configuration(tmp_path):
     PIL.Image.new("RGB", (4, 4)).save(run / "inference_visualization.png")
     (run / "curves.png").write_bytes(b"drawn anew")
     assert runs.is_run(run)
-    assert runs.write_page(run, tmp_path / "page") == "2 curves and 1 pictures of a run"
+    assert runs.write_page(run, tmp_path / "page") == "2 curves and 1 picture of a run"
     text = (tmp_path / "page/index.html").read_text()
     assert "complete, 40 updates" in text
     assert "0.5000 after update 40" in text
@@ -155,6 +158,51 @@ def test_a_run_that_has_just_begun_says_so(tmp_path):
     text = (tmp_path / "page/index.html").read_text()
     assert "not complete, 0 updates" in text
     assert "Nothing was measured yet." in text
+
+
+def test_names_of_files_need_not_be_text(tmp_path):
+    name = os.fsdecode(b"\xff")
+    t.save(tmp_path / f"{name}.nii.gz", np.zeros((3, 4, 5), np.float32))
+    page.write_page(find(tmp_path), tmp_path / "page", most=1, workers=1)
+    assert value(tmp_path / "page/data.js", "fdif.page")["samples"][0]["id"] == "?"
+    run = view_sets.run(tmp_path / "run")
+    for odd in (f"{name}.png", "50%#.png"):
+        PIL.Image.new("RGB", (4, 4)).save(run / odd)
+    runs.write_page(run, tmp_path / "run_page")
+    text = (tmp_path / "run_page/index.html").read_text()
+    sources = re.findall(r'src="pictures/([^"]+)"', text)
+    assert sources == ["50%25%23.png", "%FF.png"]
+    pictures = {os.fsencode(path.name) for path in (tmp_path / "run_page/pictures").iterdir()}
+    assert pictures == {*map(urllib.parse.unquote_to_bytes, sources)}
+
+
+def test_what_is_laid_into_a_page_is_not_replaced(tmp_path):
+    out = tmp_path / "out"
+    view_sets.run(tmp_path / "run")
+    with folder.staged(out) as place:
+        runs.write_page(tmp_path / "run", place)
+    folder.check(out, overwrite=True)
+    (out / "pictures/mine.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"'pictures/mine\.txt', which fdif view did not write"):
+        folder.check(out, overwrite=True)
+
+
+def test_a_page_that_cannot_be_replaced_stays(tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "index.html").write_text("before")
+    rename = Path.rename
+
+    def refused(self, target):
+        if self.suffix == ".tmp":
+            raise OSError(errno.EIO, "the disk is broken")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(EnvironmentFault, match="the disk is broken"), folder.staged(out):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert (out / "index.html").read_text() == "before"
 
 
 def test_a_page_takes_its_place_whole_or_not_at_all(tmp_path):
