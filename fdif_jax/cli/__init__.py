@@ -45,6 +45,10 @@ COMMANDS = {
 }
 
 
+# What pathlib says of `~nobody`, and of links that lead to themselves.
+_NO_PATH = ("Could not determine home directory", "Symlink loop")
+
+
 class Fault(click.ClickException):
     """An error as one sentence; ``click`` prints it behind ``Error:`` and exits."""
 
@@ -104,6 +108,11 @@ def one_sentence() -> Iterator[None]:
         if error.errno != errno.ENAMETOOLONG:
             raise
         raise Fault(f"{error.filename!r} is too long for a file's name; shorten it.") from error
+    except RuntimeError as error:
+        if not str(error).startswith(_NO_PATH):
+            raise
+        reason = str(error).rstrip(".")
+        raise Fault(f"a path leads nowhere ({reason}); give another one.") from error
     except KeyboardInterrupt as stop:
         raise Stopped(str(stop) or "interrupted.") from stop
 

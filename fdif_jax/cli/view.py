@@ -1,5 +1,6 @@
 """`fdif view`: a page that shows a data set, predictions or a run in a browser."""
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,9 @@ from fdif_jax.cli.progress import Bar
 from fdif_jax.errors import InputError
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from http.server import ThreadingHTTPServer
+
     from fdif_jax.view.sources import Source
 
 _PORT = 8765
@@ -78,15 +82,16 @@ def command(
     elif reference is not None:
         raise InputError(f"{path} is a run folder; leave out --reference, which is of predictions.")
     folder.check(out_dir, overwrite=overwrite)
-    with folder.staged(out_dir) as place:
-        if source is None:
-            told = runs.write_page(path, place)
-        else:
-            told = _write_samples(source, place, max_samples, quiet)
-    if not quiet:
-        click.echo(f"wrote {out_dir / 'index.html'}: {told}")
-    if serve:
-        _serve(out_dir, port)
+    with _server(out_dir, port) if serve else contextlib.nullcontext() as made:
+        with folder.staged(out_dir) as place:
+            if source is None:
+                told = runs.write_page(path, place)
+            else:
+                told = _write_samples(source, place, max_samples, quiet)
+        if not quiet:
+            click.echo(f"wrote {out_dir / 'index.html'}: {told}")
+        if made is not None:
+            _serve(made)
 
 
 def _out_dir(path: Path, given: Path | None) -> Path:
@@ -106,16 +111,23 @@ def _write_samples(source: "Source", place: Path, most: int, quiet: bool) -> str
     all_of = len(source.samples)
     shown = f"{written.samples} of {all_of}" if written.samples < all_of else str(all_of)
     larger = f", {written.thinned} with larger voxels" if written.thinned else ""
-    return f"{shown} {'sample' if all_of == 1 else 'samples'}{larger}"
+    apart = f", {written.apart} with files that lie apart by their headers" if written.apart else ""
+    return f"{shown} {'sample' if all_of == 1 else 'samples'}{larger}{apart}"
 
 
-def _serve(out_dir: Path, port: int) -> None:
+def _server(out_dir: Path, port: int) -> "AbstractContextManager[ThreadingHTTPServer]":
+    """Before anything is written: the port may be taken."""
+    from fdif_jax.view.serve import server
+
+    return server(out_dir, port)
+
+
+def _serve(made: "ThreadingHTTPServer") -> None:
     """Until Ctrl-C, which is the way to end it."""
-    from fdif_jax.view.serve import address, server
+    from fdif_jax.view.serve import address
 
-    with server(out_dir, port) as made:
-        click.echo(f"{address(made)} shows it; Ctrl-C ends")
-        try:
-            made.serve_forever()
-        except KeyboardInterrupt:
-            click.echo("")
+    click.echo(f"{address(made)} shows it; Ctrl-C ends")
+    try:
+        made.serve_forever()
+    except KeyboardInterrupt:
+        click.echo("")

@@ -51,6 +51,6 @@ def forget_after(path: Path, update: int) -> None:
 def _row(line: bytes) -> dict[str, Any] | None:
     try:
         row = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return row if isinstance(row, dict) and isinstance(row.get("update"), int) else None

@@ -28,7 +28,8 @@ def write(folder: Path, data: bytes) -> None:
 def write_run(folder: Path, index: str) -> None:
     """Writes those of a page of a run, with the text of its index."""
     _copy(folder, "page", (STYLE,))
-    (folder / INDEX).write_text(index, encoding="utf-8")
+    # Names of files need not be text.
+    (folder / INDEX).write_text(index, encoding="utf-8", errors="replace")
 
 
 def text(name: str) -> str:

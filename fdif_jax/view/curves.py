@@ -53,6 +53,7 @@ def _svg(lines: Lines) -> str:
     axes.spines[["top", "right"]].set_visible(False)
     if len(lines) > 1:
         axes.legend(fontsize="small", labelcolor=_INK, framealpha=0, ncols=1 + len(lines) // 8)
+    drawing.without_formulas(figure)
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "fdif"}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})

@@ -18,6 +18,7 @@ MOST_VOXELS = 2**24
 """256^3: the graphics card takes 4 bytes for each voxel and layer."""
 _FINE, _COARSE = 65535, 255  # greys
 _INNER = (0.1, 99.9)  # per cent: what is beyond is black or white at first
+_SMALLEST = float(np.finfo(np.float32).tiny)  # what the header can say of the step between greys
 _LEVEL = 6
 _LARGER = 1.05  # the least step to larger voxels
 _FEWEST = 8  # along an axis: what is smaller is sent in any case
@@ -80,7 +81,9 @@ def _pack(volumes: Volumes, greys: int) -> Packed:
 
 def _image(values: np.ndarray, affine: np.ndarray, greys: int) -> str:
     low, slope = _scale(values, greys)
-    levels = np.rint((values - np.float32(low)) / np.float32(slope)).clip(0, greys)
+    # Halves, since the difference of two numbers that float32 has may be none that it has.
+    halves = (values / 2 - np.float32(low / 2)) / np.float32(slope / 2)
+    levels = np.rint(halves).clip(0, greys)
     voxels = levels.astype(np.min_scalar_type(int(levels.max())))
     header = _header(voxels, affine)
     header.set_slope_inter(slope, low)
@@ -100,7 +103,8 @@ def _scale(values: np.ndarray, greys: int) -> tuple[float, float]:
         return low, 1.0
     if greys < _FINE:
         low, high = window(values)
-    return low, (high - low) / greys or 1.0
+    slope = (high - low) / greys
+    return low, slope if slope >= _SMALLEST else 1.0
 
 
 def _label(places: np.ndarray, affine: np.ndarray) -> str:

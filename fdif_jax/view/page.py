@@ -11,22 +11,26 @@ import numpy as np
 from fdif_jax.view import assets, thumbnails
 from fdif_jax.view.packing import pack
 from fdif_jax.view.sources import Sample, Source
-from fdif_jax.view.volumes import Count, Volumes, by_place, counts, read
+from fdif_jax.view.volumes import Count, Volumes, apart, by_place, counts, read
 from fdif_jax.viz import drawing
 
 PAGE_BYTES = 44_000_000
 """For the volumes of all samples; with the viewer and the thumbnails a page stays below 50 MB."""
 _LEAST_BYTES = 150_000  # for each sample, however many there are
 _DIGITS = 6
+_ELSEWHERE = 0.01  # of a voxel side: headers in float32 differ by less
 
 Progress = Callable[[int, int], None]
 
 
 class Written(NamedTuple):
-    """How many samples a page shows, and how many of them with fewer voxels than they have."""
+    """How many samples a page shows, and of how many of them something is to be told."""
 
     samples: int
     thinned: int
+    """With fewer voxels than they have."""
+    apart: int
+    """With files that their headers place apart."""
 
 
 def choose(samples: Sequence[Sample], most: int) -> list[Sample]:
@@ -71,14 +75,15 @@ def write_page(
         finally:
             pool.shutdown(cancel_futures=True)
     assets.write(folder, _script("fdif.page", _page(source, rows)))
-    return Written(len(rows), sum(row["shown"] is not None for row in rows))
+    thinned, moved = (sum(bool(row[key]) for row in rows) for key in ("shown", "apart"))
+    return Written(len(rows), thinned, moved)
 
 
 def _write_sample(
     folder: Path, number: int, sample: Sample, tasks: int, share: int
 ) -> dict[str, Any]:
     """Writes thumbnail and volumes; returns what the list says of the sample."""
-    volumes = read(sample, tasks)
+    volumes, away = read(sample, tasks), apart(sample, tasks)
     found = counts(volumes)
     packed = pack(by_place(volumes, found), share)
     name = f"{number:05d}"
@@ -89,7 +94,8 @@ def _write_sample(
     }
     (folder / f"thumbnails/{name}.jpg").write_bytes(thumbnails.thumbnail(volumes))
     (folder / f"volumes/{name}.js").write_bytes(_script(f"fdif.volumes[{number}]", texts))
-    return _row(sample, volumes, found, packed.shape) | {"file": name}
+    told = {"file": name, "apart": _rounded(away) if away > _ELSEWHERE else None}
+    return _row(sample, volumes, found, packed.shape) | told
 
 
 def _row(
@@ -101,7 +107,7 @@ def _row(
         "split": sample.split,
         "classes": sample.classes,
         "shape": volumes.shape,
-        "spacing": [round(size, _DIGITS) for size in volumes.spacing],
+        "spacing": [_rounded(size) for size in volumes.spacing],
         "shown": None if shown == volumes.shape else shown,
         "counts": [[_plain(one) for one in task] for task in found],
         "dice": round(float(np.mean(scores)), _DIGITS) if scores else None,
@@ -110,6 +116,10 @@ def _row(
         "channels": len(volumes.images),
         "focus": _focus(volumes),
     }
+
+
+def _rounded(size: float) -> float:
+    return float(f"{size:.{_DIGITS}g}")
 
 
 def _focus(volumes: Volumes) -> list[float]:
@@ -159,5 +169,9 @@ def _classes(
 
 
 def _script(name: str, value: Any) -> bytes:
-    """A script that assigns ``value``; ASCII, so that no encoding need be declared."""
-    return f"{name} = {json.dumps(value, separators=(',', ':'))};\n".encode("ascii")
+    """A script that assigns ``value``, in the page's encoding.
+
+    Names of files need not be text; what is none in them becomes a question mark.
+    """
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return f"{name} = {text};\n".encode(errors="replace")

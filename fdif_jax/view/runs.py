@@ -1,13 +1,17 @@
 """The page of a run folder: how the run ended, its curves, pictures, configuration and log."""
 
+import contextlib
 import html
 import json
+import os
 import string
+import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fdif_jax.errors import InputError
+from fdif_jax.data.images import counted
+from fdif_jax.errors import FdifError, InputError
 from fdif_jax.io import metrics
 from fdif_jax.train.log import TEXT_FILE
 from fdif_jax.view import assets, thumbnails
@@ -39,27 +43,49 @@ def write_page(run: Path, folder: Path) -> str:
     """Writes the page of a run into an empty folder; returns what it shows.
 
     Raises:
+      InputError: a file of the run cannot be read, or is not as `fdif train` writes it.
       EnvironmentFault: what draws is not installed.
-      OSError: the folder cannot be written, or a file of the run not read.
+      OSError: the folder cannot be written.
     """
     thumbnails.require_viz()
-    drawn = curves(run / metrics.FILE)
-    pictures = [path for path in sorted(run.glob("*.png")) if path.name != _DRAWN_ANEW]
+    with _blamed(run):
+        drawn = curves(run / metrics.FILE)
+        record = _record(run / _CONFIG)
+        pictures = {
+            path.name: path.read_bytes()
+            for path in sorted(run.glob("*.png"))
+            if path.name != _DRAWN_ANEW and path.is_file()
+        }
+        parts = {
+            "title": html.escape(run.resolve().name),
+            "facts": _pairs(_facts(run, record)),
+            "curves": "".join(map(_figure, drawn)) or "<p>Nothing was measured yet.</p>",
+            "pictures": "".join(map(_picture, pictures)) or "<p>There are none.</p>",
+            "config": _pairs(dict(_flat(record["config"]))),
+            "lines": str(_LOG_LINES),
+            "log": html.escape(_end(run / TEXT_FILE)),
+        }
     (folder / "pictures").mkdir(parents=True)
-    for picture in pictures:
-        (folder / "pictures" / picture.name).write_bytes(picture.read_bytes())
-    record = _record(run / _CONFIG)
-    parts = {
-        "title": html.escape(run.resolve().name),
-        "facts": _pairs(_facts(run, record)),
-        "curves": "".join(map(_figure, drawn)) or "<p>Nothing was measured yet.</p>",
-        "pictures": "".join(map(_picture, pictures)) or "<p>There are none.</p>",
-        "config": _pairs(dict(_flat(record["config"]))),
-        "lines": str(_LOG_LINES),
-        "log": html.escape(_end(run / TEXT_FILE)),
-    }
+    for name, data in pictures.items():
+        (folder / "pictures" / name).write_bytes(data)
     assets.write_run(folder, string.Template(assets.text("run.html")).substitute(parts))
-    return f"{len(drawn)} curves and {len(pictures)} pictures of a run"
+    return f"{counted(len(drawn), 'curve')} and {counted(len(pictures), 'picture')} of a run"
+
+
+@contextlib.contextmanager
+def _blamed(run: Path) -> Iterator[None]:
+    """Says of what goes wrong inside that it is the run folder's doing."""
+    try:
+        yield
+    except FdifError:
+        raise
+    except OSError as error:
+        raise InputError(f"{error.filename} cannot be read ({error.strerror}).") from error
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{run} holds metrics or a summary that fdif train did not write so ({error!r}); mend "
+            f"or remove {metrics.FILE} and {_SUMMARY}."
+        ) from error
 
 
 def _facts(run: Path, record: dict[str, Any]) -> dict[str, str]:
@@ -133,9 +159,9 @@ def _figure(curve: Curve) -> str:
     )
 
 
-def _picture(path: Path) -> str:
-    name = html.escape(path.name)
-    image = f'<img src="pictures/{name}" alt="{name}">'
+def _picture(file: str) -> str:
+    name, source = html.escape(file), urllib.parse.quote(os.fsencode(file))
+    image = f'<img src="pictures/{source}" alt="{name}">'
     return f"<figure>{image}<figcaption>{name}</figcaption></figure>"
 
 

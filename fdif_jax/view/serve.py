@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import http.server
+import sys
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
@@ -24,7 +25,11 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         if self.headers.get("Host", "").split(":")[0] not in _NAMES:
             self.send_error(HTTPStatus.FORBIDDEN)
             return None
-        return super().send_head()
+        try:
+            return super().send_head()
+        except ValueError:  # no file can have that name
+            self.send_error(HTTPStatus.NOT_FOUND)
+            return None
 
     def list_directory(self, path: Any) -> None:
         self.send_error(HTTPStatus.NOT_FOUND)
@@ -35,6 +40,13 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # the terminal is for the person
         """Says nothing."""
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Says nothing of browsers that hang up, as they do when another sample is opened."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 @contextlib.contextmanager
@@ -49,7 +61,7 @@ def server(folder: Path, port: int) -> Iterator[http.server.ThreadingHTTPServer]
         return _Handler(*args, directory=str(folder))
 
     try:
-        made = http.server.ThreadingHTTPServer((HOST, port), handler)
+        made = _Server((HOST, port), handler)
     except OSError as error:
         taken = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used ({error})"
         raise EnvironmentFault(f"port {port} {taken}; choose another --port, or 0.") from error

@@ -69,6 +69,8 @@ def find(path: Path, reference: Path | None = None) -> Source:
             f"{path} does not exist; give a data set, a sample, a folder of predictions or a run "
             "folder."
         )
+    if not (path.is_file() or path.is_dir()):
+        raise InputError(f"{path} is neither a file nor a folder; give one of them.")
     if reference is not None:
         return _predictions(path, reference)
     if path.is_file() and path.suffix != ".json":
@@ -110,9 +112,12 @@ def _of_file(path: Path) -> Source:
     if not path.name.endswith(VOLUME_ENDINGS):
         allowed = ", ".join(VOLUME_ENDINGS)
         raise InputError(f"{path} is no volume ({allowed}) and no data set's JSON file.")
+    own = path.resolve()
     for metadata in _metadata_above(path):
-        whole = _of_metadata(path, metadata)
-        own = path.resolve()
+        try:
+            whole = _of_metadata(path, metadata)
+        except InputError:  # a file of that name, of something else
+            continue
         for sample in whole.samples:
             if own in (file.resolve() for file in (*sample.images, *sample.labels)):
                 return dataclasses.replace(whole, samples=(sample,))

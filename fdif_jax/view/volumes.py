@@ -9,7 +9,7 @@ import numpy as np
 
 from fdif_jax.data import geometry
 from fdif_jax.data.images import Image, read_image, read_label, unreadable
-from fdif_jax.data.survey import read_header
+from fdif_jax.data.survey import Header, displacement, read_header
 from fdif_jax.errors import InputError
 from fdif_jax.infer.evaluate import read_pair
 from fdif_jax.infer.metrics import overlaps
@@ -69,16 +69,40 @@ def read(sample: Sample, tasks: int) -> Volumes:
     Raises:
       InputError: a file cannot be read, or does not fit the others of the sample.
     """
+    path = (*sample.images, *sample.labels, sample.prediction)[0]
+    assert path is not None
     if sample.images:
         image = _read_image(sample.images)
         shape, affine, channels = image.voxels.shape[:3], image.affine, image.voxels
     else:
-        first = sample.labels[0] if sample.labels else sample.prediction
-        assert first is not None
-        shape, _, affine = read_header(first, tasks)
+        shape, _, affine = read_header(path, tasks)
         channels = np.zeros((*shape, 0), np.float32)
     labels, predictions = _read_labels(sample, shape, tasks)
-    return _on_grid(Volumes(_split(channels), labels, predictions, affine), None)
+    try:
+        return _on_grid(Volumes(_split(channels), labels, predictions, affine), None)
+    except InputError as error:
+        raise InputError(f"{path} {error}") from error
+
+
+def apart(sample: Sample, tasks: int) -> float:
+    """How far the files of a sample lie from its first image by their headers, in voxel sides.
+
+    They are drawn on one grid all the same, as `fdif train` takes them.
+
+    Args:
+      sample: its files.
+      tasks: how many labels a voxel has.
+
+    Raises:
+      InputError: a header cannot be read.
+    """
+    if not sample.images or sample.images[0].name.endswith(b2nd.ENDING):
+        return 0.0
+    whole = len(sample.images) == 1
+    first, *others = (read_header(path, None if whole else 1) for path in sample.images)
+    given = sample.labels if sample.prediction is None else (*sample.labels, sample.prediction)
+    headers: list[Header] = [*others, *(read_header(path, tasks) for path in given)]
+    return max((displacement(first, header) for header in headers), default=0.0)
 
 
 def thinned(volumes: Volumes, voxel: float) -> Volumes:
@@ -86,8 +110,12 @@ def thinned(volumes: Volumes, voxel: float) -> Volumes:
 
     The nearest voxel is taken, so that image and label are of one and the same place.
     """
-    i, j, k = (max(voxel, own) for own in volumes.spacing)
-    return _on_grid(volumes, (i, j, k))
+    # In units of the smallest side, since a grid is planned to the micrometre, whatever its own.
+    unit = min(volumes.spacing)
+    scale = np.diag([unit, unit, unit, 1.0])
+    i, j, k = (max(voxel, own) / unit for own in volumes.spacing)
+    found = _on_grid(volumes._replace(affine=np.linalg.inv(scale) @ volumes.affine), (i, j, k))
+    return found._replace(affine=scale @ found.affine)
 
 
 def by_place(volumes: Volumes, found: Sequence[Sequence[Count]]) -> Volumes:

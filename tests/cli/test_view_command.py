@@ -1,8 +1,13 @@
 """`fdif view` from the command line."""
 
 import json
+import shutil
+import socket
 
+import nibabel
+import numpy as np
 import pytest
+import view_sets
 from one_sentence import assert_one_sentence
 
 from fdif_jax.view import serve
@@ -57,6 +62,11 @@ def test_serving_goes_on_until_ctrl_c(fdif, monkeypatch):
         ("d --port 70000", "--port"),
         ("d --out_dir d", "d holds 'dataset.json', which fdif view did not write"),
         ("d --out_dir notes.txt", "notes.txt is a file, or below one"),
+        ("/dev/null", "/dev/null is neither a file nor a folder"),
+        ("loop", "a path leads nowhere (Symlink loop"),
+        ("~nobody_of_that_name/d", "a path leads nowhere (Could not determine home directory)"),
+        ("odd_run", "odd_run holds metrics or a summary that fdif train did not write so"),
+        ("flat", "imgs/a.nii.gz has an affine with a voxel size of 0"),
     ],
 )
 def test_mistakes_end_in_one_sentence_and_write_nothing(fdif, tmp_path, args, part):
@@ -67,9 +77,29 @@ def test_mistakes_end_in_one_sentence_and_write_nothing(fdif, tmp_path, args, pa
     (tmp_path / "model/config.json").write_text('{"format": 1}')
     (tmp_path / "run").mkdir()
     (tmp_path / "run/config.json").write_text('{"config": {}, "started": ""}')
+    (tmp_path / "loop").symlink_to("loop")
+    shutil.copytree(tmp_path / "run", tmp_path / "odd_run")
+    (tmp_path / "odd_run/metrics.jsonl").write_text('{"update": 1, "validation": null}\n')
+    view_sets.flat(tmp_path / "flat")
     before = sorted(tmp_path.rglob("*"))
     assert_one_sentence(fdif(f"view {args} --quiet"), part)
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.usefixtures("listed")
+def test_nothing_is_written_where_the_port_is_taken(fdif, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert_one_sentence(fdif(f"view d --serve --port {port}"), f"port {port} is in use")
+    assert [path.name for path in tmp_path.iterdir()] == ["d"]
+
+
+def test_files_that_lie_apart_are_told(fdif, small_set):
+    own = nibabel.load(small_set / "labels/training_0.nii.gz")
+    moved = nibabel.Nifti1Image(np.asarray(own.dataobj), np.diag([-1.0, 1, 1, 1]))
+    nibabel.save(moved, small_set / "labels/training_0.nii.gz")
+    told = fdif("view d --out_dir out").stdout
+    assert told.endswith("samples, 1 with files that lie apart by their headers\n")
 
 
 def test_a_damaged_volume_is_named_and_nothing_is_left(fdif, small_set, tmp_path):

@@ -1,7 +1,10 @@
 """The server of a page: for this machine, by its own name, and for the page's folder alone."""
 
 import http.client
+import socket
+import struct
 import threading
+import time
 
 import pytest
 
@@ -44,12 +47,25 @@ def test_the_page_is_served(port, host):
         pytest.param("/../secret.txt", None, 404, id="above"),
         pytest.param("/inner/", None, 404, id="a-listing"),
         pytest.param("/none.js", None, 404, id="missing"),
+        pytest.param("/%2e%2e/secret.txt", None, 404, id="above-in-other-letters"),
+        pytest.param("/no%00name", None, 404, id="no-name"),
     ],
 )
 def test_nothing_else_is(port, path, host, status):
     found, text = ask(port, path, host)
     assert found == status
     assert "secret" not in text
+
+
+def test_browsers_that_hang_up_are_no_news(port, tmp_path, capfd):
+    (tmp_path / "page/large").write_bytes(bytes(30_000_000))
+    with socket.create_connection((HOST, port)) as browser:
+        browser.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        browser.sendall(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        browser.recv(10)
+    assert ask(port) == (200, "the page")
+    time.sleep(0.1)
+    assert capfd.readouterr().err == ""
 
 
 def test_a_port_that_is_taken_is_named(port, tmp_path):

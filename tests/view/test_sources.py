@@ -56,6 +56,14 @@ def test_a_file_of_a_list_is_its_case(listed, file):
     assert found.names[""][1] == "organ 1"
 
 
+def test_a_json_file_above_may_be_of_something_else(tmp_path):
+    t.save(tmp_path / "data/a/b.nii.gz", np.zeros((3, 4, 5), np.float32))
+    for text in ('{"hello": 1}', "{"):
+        (tmp_path / "data.json").write_text(text)
+        (sample,) = find(tmp_path / "data/a/b.nii.gz").samples
+        assert sample.id == "b"
+
+
 def test_a_file_of_a_classification_set_is_its_case(tmp_path):
     root = view_sets.classification(tmp_path / "c")
     (sample,) = find(root / VOLUMES / "case_00002.b2nd").samples

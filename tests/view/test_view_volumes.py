@@ -136,6 +136,25 @@ def test_no_more_voxels_than_the_graphics_card_takes(monkeypatch):
     assert np.prod(packed.shape) <= 1000
 
 
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6], ids=["metres", "mm", "nanometres"])
+def test_voxels_are_left_out_whatever_the_unit(scale):
+    image = np.zeros((20, 20, 10), np.float32)
+    affine = np.diag([scale, scale, 2 * scale, 1.0])
+    affine[:3, 3] = 5 * scale
+    small = thinned(Volumes((image,), (), (), affine), 2 * scale)
+    assert small.shape == (10, 10, 10)
+    np.testing.assert_allclose(small.spacing, [2 * scale] * 3)
+    np.testing.assert_allclose(small.affine[:3, 3], 5 * scale, rtol=0.3)
+
+
+@pytest.mark.parametrize("values", [[-3e38, 0, 3e38], [0, 1e-42, 2e-42]], ids=["huge", "tiny"])
+def test_values_at_the_ends_of_float32(values):
+    image = np.tile(np.array(values, np.float32), 9).reshape(3, 3, 3)
+    (text,) = packing.pack(Volumes((image,), (), (), np.eye(4)), 10**6).images
+    grey = (max(values) - min(values)) / 65535
+    np.testing.assert_allclose(unpacked(text).get_fdata(), image, atol=grey + 1e-37)
+
+
 def test_outliers_are_beyond_the_window():
     image = np.concatenate([np.linspace(0, 100, 10**5), [10**7, -(10**7)]]).reshape(2, 1, -1)
     low, high = packing.window(image)

@@ -52,6 +52,18 @@ def predictions(root, datalist, *, shift=1):
     return root
 
 
+def flat(root):
+    """A list of one image whose third axis has no length; returns its folder."""
+    header = nibabel.Nifti1Header()
+    header.set_data_shape((4, 4, 4))
+    header["sform_code"], header["srow_x"], header["srow_y"] = 1, [1, 0, 0, 0], [0, 1, 0, 0]
+    (root / "imgs").mkdir(parents=True)
+    image = nibabel.Nifti1Image(np.zeros((4, 4, 4), np.float32), None, header)
+    image.to_filename(root / "imgs/a.nii.gz")
+    (root / "dataset.json").write_text(json.dumps({"training": [{"image": "imgs/a.nii.gz"}]}))
+    return root
+
+
 def run(root, *, complete=True):
     """A run folder as `fdif train` leaves it, model folders aside; returns it."""
     root.mkdir(parents=True)

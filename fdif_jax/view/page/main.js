@@ -39,11 +39,12 @@
 
   const times = (numbers) => numbers.join(" × ");
 
-  function describe({ id, split, classes, shape, spacing, shown, dice }) {
+  function describe({ id, split, classes, shape, spacing, shown, dice, apart }) {
     at("name").textContent = id;
     const size = new Set(spacing).size === 1 ? spacing[0] : times(spacing);
     const facts = [split, `${times(shape)} voxels of ${size} mm`];
     if (shown) facts.push(`shown at ${times(shown)}`);
+    if (apart) facts.push(`its files lie ${apart.toPrecision(2)} voxels apart by their headers: drawn on the first one's grid`);
     if (dice !== null) facts.push(`Dice ${fdif.score(dice)}`);
     at("facts").textContent = [...facts, ...classes].filter(Boolean).join(" · ");
   }
@@ -116,7 +117,7 @@
     const mean = scores.reduce((sum, dice) => sum + dice, 0) / scores.length;
     at("about").textContent = [
       listed > samples.length ? `${samples.length} of ${listed} samples, evenly spread` : `${listed} ${listed === 1 ? "sample" : "samples"}`,
-      ...(scores.length ? [`mean Dice ${fdif.score(mean)}`] : []),
+      ...(scores.length ? [`mean Dice${listed > samples.length ? " of these" : ""} ${fdif.score(mean)}`] : []),
       ...(path === title ? [] : [path]),
     ].join(" · ");
   }
