@@ -2,6 +2,8 @@
 
 import itertools
 import math
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -164,7 +166,9 @@ def _request(options: Options) -> "Request":
 
 def _check(options: Options) -> None:
     """Refuses options that do not go together; raises InputError."""
-    given = {name: value not in (None, (), False) for name, value in options.items()}
+    absent = (None, (), False)
+    # A number may be 0, which equals False.
+    given = {name: type(value) is int or value not in absent for name, value in options.items()}
     for name, flag in _NEEDS.items():
         if given[name] and not given[flag]:
             raise InputError(f"--{name} is for --{flag}; add --{flag}, or drop --{name}.")
@@ -180,15 +184,26 @@ def _paths(gallery: "Gallery", options: Options) -> dict[str, Path]:
         stem = "displaced"
     elif options["variations"]:
         solids = dict.fromkeys(tile.parts for tile in gallery.tiles)
-        stem = "_".join(["variations", *itertools.chain(*solids)])
+        # A plugin's names may hold what divides folders.
+        stem = re.sub(r"[^\w.+-]", "_", "_".join(["variations", *itertools.chain(*solids)]))
     out_dir = options["out_dir"].expanduser()
     paths = {ending: out_dir / f"{stem}{ending}" for ending in gallery.config.endings}
-    if out_dir.exists() and not out_dir.is_dir():
-        raise InputError(f"--output_dir {out_dir} is a file; choose a folder.")
+    _check_folder(out_dir)
     there = [path for path in paths.values() if path.exists()]
     if there and not options["overwrite"]:
         raise InputError(f"{there[0]} exists; choose another --output_dir, or pass --overwrite.")
+    if folders := [path for path in there if path.is_dir()]:
+        raise InputError(f"{folders[0]} is a folder; choose another --output_dir.")
     return paths
+
+
+def _check_folder(out_dir: Path) -> None:
+    """Before all is drawn; raises InputError or EnvironmentFault where nothing can be written."""
+    there = next(path for path in (out_dir, *out_dir.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise InputError(f"--output_dir {out_dir} is a file, or below one; choose a folder.")
+    if not os.access(there, os.W_OK):
+        raise EnvironmentFault(f"{there} is not writable; choose another --output_dir.")
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -38,7 +38,7 @@ def load_catalog(plugin: str | None) -> tuple["Catalog", str | None]:
         module = importlib.import_module(module_name)
     except InputError:
         raise
-    except Exception as error:  # whatever a person's module raises while it is imported
+    except (Exception, SystemExit) as error:  # whatever a person's module raises on its import
         raise InputError(
             f"plugin module {module_name!r} cannot be imported from {Path.cwd()}: "
             f"{type(error).__name__}: {error}."

@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Callable, Iterator
 
+import numpy as np
+
 from fdif_jax.config import MIN_GRID, at_least, check_grid, check_seed
 from fdif_jax.errors import InputError, lookup
 from fdif_jax.grid import Grid
@@ -97,7 +99,7 @@ def draw(gallery: Gallery, progress: Progress) -> dict[str, bytes]:
       progress: called with (drawn, all).
 
     Raises:
-      InputError: what a plugin adds does not run.
+      InputError: what a plugin adds does not run, or gives what is not a number.
       EnvironmentFault: a package for pictures is not installed.
     """
     make = _surfaces if gallery.config.surfaces else _slices
@@ -139,5 +141,8 @@ def _shown(gallery: Gallery, progress: Progress) -> Iterator[Shown]:
     with blamed(config.plugin):
         every = shown(tiles, gallery.catalog, grid, config.seed, transform=config.transform)
         for number, solid in enumerate(every, 1):
+            if np.isnan(solid.distance).any():
+                name = solid.tile.title.replace("\n", ", ")
+                raise InputError(f"the distance of {name} is not a number; mend its formula.")
             yield solid
             progress(number, len(tiles))

@@ -9,6 +9,10 @@ import pytest
 from matplotlib.image import imread
 from one_sentence import assert_one_sentence
 
+from fdif_jax import Catalog
+from fdif_jax.cli import visualize
+from fdif_jax.viz import gallery
+
 SMALL = "visualize --grid 16"
 PLUGIN = """
 import jax.numpy as jnp
@@ -89,6 +93,35 @@ def test_a_plugin_that_does_not_run_is_one_sentence(fdif, plugin, tmp_path):
     assert not Path("visualizations").exists()
 
 
+@pytest.mark.parametrize("line", ["import none_such", "exit(3)", "1 / 0"])
+def test_a_plugin_that_cannot_be_imported_is_one_sentence(fdif, tmp_path, line):
+    (tmp_path / "odd.py").write_text(line)
+    result = fdif("visualize --plugin odd:catalog")
+    assert_one_sentence(result, "plugin module 'odd' cannot be imported")
+
+
+def test_a_folder_in_the_place_of_a_file_is_kept(fdif, tmp_path):
+    (tmp_path / "out/primitives_3d.html").mkdir(parents=True)
+    result = fdif(f"{SMALL} --primitives sphere --3d --output_dir out --overwrite")
+    assert_one_sentence(result, "out/primitives_3d.html is a folder")
+    assert written("out") == ["primitives_3d.html"]
+
+
+def test_a_folder_that_is_not_writable_is_told_before_all_is_drawn(fdif, monkeypatch):
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    assert_one_sentence(fdif(f"{SMALL} --primitives sphere"), "is not writable; choose another")
+
+
+def test_names_of_a_plugin_are_no_folders(fdif, monkeypatch):
+    catalog = Catalog.default().with_primitive("../a b/c", None, ranges={})
+    monkeypatch.setattr(visualize, "load_catalog", lambda plugin: (catalog, None))
+    monkeypatch.setattr(gallery, "draw", lambda gallery, progress: {".png": b""})
+    line = "visualize --variations --num_variations 2 --output_dir out --quiet"
+    result = fdif(line, "--variation_primitive", "../a b/c")
+    assert result.exit_code == 0, result.output
+    assert written("out") == ["variations_.._a_b_c.png"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("options", ["", "--3d"])
 def test_all_primitives_and_their_unions(fdif, options):
@@ -121,6 +154,9 @@ BAD = [
     ("--displaced_primitives sphere", "is for --displaced; add --displaced, or drop"),
     ("--displacement_functions ridge", "is for --displaced"),
     ("--num_variations 3", "is for --variations"),
+    ("--num_variations 0", "is for --variations"),
+    ("--primitives sphere --output_dir /dev/null/a", "is a file, or below one; choose a folder"),
+    ("--output_dir ~nobody_of_that_name/a", "a path leads nowhere"),
     ("--displaced --primitives sphere", "--displaced_primitives"),
     ("--variations --categories basic", "--variation_primitive"),
     ("--3d --sdf_mappers modular_5", "surfaces have no intensities"),
@@ -140,7 +176,7 @@ def test_visualize_refuses(fdif, tmp_path, case):
 
 def test_a_file_in_the_folder_s_place_is_refused(fdif, tmp_path):
     (tmp_path / "out").touch()
-    assert_one_sentence(fdif("visualize --output_dir out"), "out is a file; choose a folder")
+    assert_one_sentence(fdif("visualize --output_dir out"), "out is a file, or below one")
 
 
 @pytest.mark.parametrize(
