@@ -1,8 +1,11 @@
 """A web page of surfaces that can be turned, whole in one file: it asks no network for anything."""
 
 import html
+import json
 import math
-from collections.abc import Sequence
+import string
+from collections.abc import Iterator, Sequence
+from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -11,29 +14,23 @@ from fdif_jax.viz.surfaces import AZIMUTH, ELEVATION, Mesh, Surface, group_colou
 
 MOST_SCENES = 12
 """Side by side. Browsers keep 16 of them at a time."""
-_COLUMNS = 4
-_LINE, _HEAD, _MARGIN = 16, 80, 10  # pixels
-_SCENES, _SMALLEST = 560, 280
+_COLUMNS = {"wide": 4, "narrow": 2}
+"""At most, by the room that a window has."""
+_LINE, _HEAD, _MARGIN = 16, 32, 10  # pixels; at the head are plotly's buttons
+_SCENES, _SMALLEST = 560, {4: 280, 2: 190}
 """Height of all rows of scenes, and of one at least."""
 _STEPS = 64
 """To a voxel: coordinates are whole numbers of two bytes."""
 _CAMERA = 1.75
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<title>{title}</title>
-<style>body {{ margin: 0; background: white; }}</style>
-</head>
-<body>
-{figure}
-</body>
-</html>
-"""
 _CONFIG = {
     "displaylogo": False,
     "responsive": True,
     "modeBarButtonsToRemove": ["sendChartToCloud"],
+}
+_LAYOUT = {
+    "margin": {"l": _MARGIN, "r": _MARGIN, "t": _HEAD, "b": _MARGIN},
+    "paper_bgcolor": "rgba(0, 0, 0, 0)",  # the page's own
+    "modebar": {"bgcolor": "rgba(0, 0, 0, 0)", "color": "#808080", "activecolor": "#6db1ff"},
 }
 _LIGHTING = {"ambient": 0.4, "diffuse": 0.6, "specular": 0.1, "roughness": 0.8, "fresnel": 0.05}
 
@@ -52,24 +49,41 @@ def html_page(surfaces: Sequence[Surface], title: str, *, side: int) -> str:
       EnvironmentFault: plotly is not installed.
     """
     import plotly.graph_objects as go
+    from plotly.offline import get_plotlyjs
 
     pages = pages_of(surfaces)
     groups = list(dict.fromkeys(surface.tile.group for surface in surfaces))
     traces = [
-        _trace(surface.mesh, i, group_colour(groups.index(surface.tile.group)), shown=page == 0)
-        for page, (_, members) in enumerate(pages)
+        _trace(surface.mesh, i, group_colour(groups.index(surface.tile.group)))
+        for _, members in pages
         for i, surface in enumerate(members)
     ]
     scenes = {_scene(i): _space(side) for i in range(max(len(members) for _, members in pages))}
-    figure = go.Figure(traces, {"template": "none", **scenes})
-    figure.update_layout(
-        title={"text": title, "x": 0.5, "font": {"size": 16}},
-        margin={"l": _MARGIN, "r": _MARGIN, "t": _HEAD, "b": _MARGIN},
-        updatemenus=[_menu(pages)] if len(pages) > 1 else [],
-        **_view(pages[0][1]),
-    )
-    div = figure.to_html(_CONFIG, include_plotlyjs=True, full_html=False, div_id="sheet")
-    return _PAGE.format(title=html.escape(title), figure=div)
+    figure = go.Figure(traces, {"template": "none", **_LAYOUT, **scenes}).to_plotly_json()
+    record = {"data": figure["data"], "layout": figure["layout"], "config": _CONFIG}
+    parts = {
+        "title": html.escape(title),
+        "plotly": get_plotlyjs(),
+        "figure": _script_text(record | {"pages": list(_records(pages))}),
+    }
+    template = (resources.files("fdif_jax.viz") / "surfaces.html").read_text(encoding="utf-8")
+    return string.Template(template).substitute(parts)
+
+
+def _script_text(record: dict[str, Any]) -> str:
+    """JSON that no name in it can end the script."""
+    from plotly.utils import PlotlyJSONEncoder
+
+    return json.dumps(record, cls=PlotlyJSONEncoder).replace("<", "\\u003c")
+
+
+def _records(pages: Sequence[Page]) -> Iterator[dict[str, Any]]:
+    """What the script knows of each page: its traces, and where its scenes stand."""
+    first = 0
+    for name, members in pages:
+        views = {width: _view(members, most) for width, most in _COLUMNS.items()}
+        yield {"name": name, "first": first, "count": len(members), **views}
+        first += len(members)
 
 
 def pages_of(surfaces: Sequence[Surface]) -> list[Page]:
@@ -84,7 +98,7 @@ def pages_of(surfaces: Sequence[Surface]) -> list[Page]:
     return pages
 
 
-def _trace(mesh: Mesh, number: int, colour: tuple[float, float, float], *, shown: bool) -> Any:
+def _trace(mesh: Mesh, number: int, colour: tuple[float, float, float]) -> Any:
     import plotly.graph_objects as go
 
     places = np.round(mesh.vertices * _STEPS)
@@ -96,41 +110,28 @@ def _trace(mesh: Mesh, number: int, colour: tuple[float, float, float], *, shown
         **{"x": x, "y": y, "z": z, "i": i, "j": j, "k": k},
         color=f"rgb({red}, {green}, {blue})",
         scene=_scene(number),
-        visible=shown,
         lighting=_LIGHTING,
         lightposition={"x": 60_000, "y": -20_000, "z": 70_000},
         hoverinfo="skip",
     )
 
 
-def _menu(pages: Sequence[Page]) -> dict[str, Any]:
-    """The list of pages."""
-    buttons = []
-    for chosen, (name, members) in enumerate(pages):
-        visible = [page == chosen for page, (_, part) in enumerate(pages) for _ in part]
-        label = f"{name} ({len(members)})"
-        args = [{"visible": visible}, _view(members)]
-        buttons.append({"label": label, "method": "update", "args": args})
-    return {"buttons": buttons, "x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom"}
-
-
-def _view(members: Sequence[Surface]) -> dict[str, Any]:
-    """The layout of a page: where its scenes are, and the text below each."""
-    columns = min(_COLUMNS, len(members))
+def _view(members: Sequence[Surface], most: int) -> dict[str, Any]:
+    """The layout of a page: where its scenes are, in at most so many columns, the text below."""
+    columns = min(most, len(members))
     rows = math.ceil(len(members) / columns)
     lines = max(surface.caption.count("\n") + 1 for surface in members)
-    scene = max(_SMALLEST, _SCENES // rows)
+    scene = max(_SMALLEST[most], _SCENES // rows)
     row = scene + (lines + 1) * _LINE
-    layout: dict[str, Any] = {"annotations": [], "height": rows * row + _HEAD + _MARGIN}
+    domains, captions = [], []
     for number, surface in enumerate(members):
         down, across = divmod(number, columns)
         bottom = 1 - (down + scene / row) / rows
-        layout[f"{_scene(number)}.domain"] = {
-            "x": [across / columns, (across + 1) / columns],
-            "y": [bottom, 1 - down / rows],
-        }
-        layout["annotations"].append(_caption(surface, (across + 0.5) / columns, bottom))
-    return layout
+        left, right = across / columns, (across + 1) / columns
+        domains.append({"x": [left, right], "y": [bottom, 1 - down / rows]})
+        captions.append(_caption(surface, (across + 0.5) / columns, bottom))
+    height = rows * row + _HEAD + _MARGIN
+    return {"height": height, "scenes": domains, "annotations": captions}
 
 
 def _caption(surface: Surface, x: float, y: float) -> dict[str, Any]:

@@ -39,6 +39,40 @@ def start():
     return webdriver.Chrome(options=options, service=Service(driver))
 
 
+# Of each text that is seen: its contrast as WCAG 2 has it, and itself.
+_CONTRASTS = """
+const canvas = Object.assign(document.createElement('canvas'), {width: 1, height: 1});
+const brush = canvas.getContext('2d', {willReadFrequently: true});
+const over = (colours) => {
+  brush.clearRect(0, 0, 1, 1);
+  for (const colour of colours) { brush.fillStyle = colour; brush.fillRect(0, 0, 1, 1); }
+  return [...brush.getImageData(0, 0, 1, 1).data].slice(0, 3);
+};
+const light = (rgb) => rgb.map((v) => v / 255)
+  .map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+  .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+const ground = (e) => getComputedStyle(e).backgroundColor;
+const grounds = (e) => (e ? [...grounds(e.parentElement), ground(e)] : []);
+const own = (e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
+return [...document.querySelectorAll('body *')]
+  .filter((e) => own(e) && e.checkVisibility() && !e.matches('script, style, noscript'))
+  .map((e) => {
+    const below = ['white', ...grounds(e)];
+    const style = getComputedStyle(e);
+    const ink = e.ownerSVGElement ? style.fill : style.color;
+    const [a, b] = [light(over(below)), light(over([...below, ink]))];
+    return [(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), e.textContent.slice(0, 40)];
+  });
+"""
+
+
+def _url(address):
+    """Of a page's folder, of a file, or as it is."""
+    if "://" in str(address):
+        return address
+    return (address if address.is_file() else address / "index.html").as_uri()
+
+
 class Pages:
     """Opens pages, and looks at them as a person would."""
 
@@ -54,7 +88,7 @@ class Pages:
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
         self.driver.get("about:blank")  # an address that differs in # only would not load anew
         self.forget()
-        self.driver.get(address if "://" in str(address) else (address / "index.html").as_uri())
+        self.driver.get(_url(address))
         if self.script("return !!document.getElementById('list')"):
             self.wait("document.body.dataset.embodied")
         return self
@@ -66,7 +100,7 @@ class Pages:
         """Waits until an expression is true; a message on the page ends it."""
         end = time.monotonic() + _PATIENCE
         while not self.script(f"return !!({condition})"):
-            message = self.script("return document.getElementById('message').textContent")
+            message = self.script("return document.getElementById('message')?.textContent")
             assert not message, message
             assert time.monotonic() < end, f"{condition} does not come true"
             time.sleep(0.02)
@@ -103,6 +137,32 @@ class Pages:
         planes = self.pixels("planes")
         height, width = planes.shape[:2]
         return planes[int(0.08 * height) : height // 2 - 4, : width // 2 - 4]
+
+    def contrasts(self):
+        """Of each text that is seen how far it stands out, 1 to 21, and how it begins."""
+        return self.script(_CONTRASTS)
+
+    def tabbed(self):
+        """What the Tab key reaches, in its order: id or text, and whether one sees it."""
+        from selenium.webdriver.common.action_chains import ActionChains
+        from selenium.webdriver.common.keys import Keys
+
+        self.script("document.activeElement.blur()")
+        found = []
+        for _ in range(100):
+            ActionChains(self.driver).send_keys(Keys.TAB).perform()
+            told = self.script(
+                "const e = document.activeElement;"
+                "const seen = e.type === 'radio' ? e.nextElementSibling : e;"
+                "const {outlineStyle, outlineWidth} = getComputedStyle(seen);"
+                "return e === document.body ? null"
+                " : [e.id || e.name || e.className || e.textContent.trim(),"
+                " outlineStyle !== 'none' && parseFloat(outlineWidth) >= 1]"
+            )
+            if told is None:
+                break
+            found.append(tuple(told))
+        return found
 
     def picture(self, *, whole=False):
         """A PNG of the window, or of the whole page."""

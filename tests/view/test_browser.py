@@ -35,6 +35,7 @@ TRAINED = (
 )
 MOVED = 2  # voxels, from which predictions differ from their references
 SECONDS, MEGABYTES = 2.0, 50.0
+CONTRAST = 4.5  # of WCAG 2, level AA
 
 
 def fdif(line):
@@ -277,6 +278,94 @@ def test_the_list_is_filtered_and_ordered(pages, place):
     assert pages.text("name") == "sample_00006"
 
 
+def test_right_is_right_and_the_front_is_up_whatever_the_order_of_the_file(pages, tmp_path):
+    """A patient's left is on the left: a block there, in front, in files of either direction."""
+    block = np.zeros((20, 20, 20), np.float32)
+    block[2:8, 12:18, 2:18] = 100  # left, in front
+    for name, turn in (("ras", [1, 1, 1]), ("lps", [-1, -1, 1])):
+        affine = np.diag([*map(float, turn), 1.0])
+        t.save(tmp_path / f"{name}.nii.gz", block[:: turn[0], :: turn[1]], affine)
+        fdif(f"view {tmp_path}/{name}.nii.gz --out_dir {tmp_path}/{name} --quiet")
+        bright = pages.open(tmp_path / name).axial().min(-1) > 150
+        quarters = [
+            half.mean() for rows in np.array_split(bright, 2) for half in np.array_split(rows, 2, 1)
+        ]
+        assert int(np.argmax(quarters)) == 0, name  # upper left
+        assert sum(quarters[1:]) < 0.2 * quarters[0], name
+    with PIL.Image.open(tmp_path / "lps/thumbnails/00000.jpg") as picture:
+        small = np.asarray(picture.convert("L"))
+    assert small[30, 30] > 200 > small[110, 110]
+
+
+def test_names_that_mean_something_to_browsers_are_names(pages, tmp_path):
+    names = ["<script>alert(1)</script>", "</script><img src=x onerror=alert(2)>", "100%", "a#b"]
+    names += ["'\"`${1}", "\u2028", "__proto__", "ä 日本 🦊"]
+    listed = t.write_set(tmp_path / "d", training=len(names), validation=0, classes=4)
+    record = json.loads(listed.read_text())
+    for entry, name in zip(record["training"], names, strict=True):
+        entry["id"] = name
+    record["labels"] = {"0": "background", **{str(i): names[i] for i in (1, 2, 3)}}
+    record["modality"] = {"0": names[0]}
+    listed.write_text(json.dumps(record))
+    fdif(f"view {listed} --out_dir {tmp_path}/page --quiet")
+    pages.open(tmp_path / "page")
+    for i, name in enumerate(names):
+        with pages.drawing():
+            pages.driver.find_elements("css selector", "#list li")[i].click()
+        assert pages.text("name") == name
+        pages.driver.refresh()  # the address says which sample it was
+        pages.wait("document.body.dataset.drawn")
+        assert pages.text("name") == name
+    assert pages.complaints() == []
+    assert pages.script("return document.querySelectorAll('[src=x], #list script').length") == 0
+
+
+def test_each_of_three_hundred_classes_has_its_colour(pages, tmp_path):
+    label = np.arange(2000).reshape(20, 10, 10) % 301
+    t.save(tmp_path / "a_x.nii.gz", np.zeros(label.shape, np.uint8))
+    t.save(tmp_path / "a_y.nii.gz", label.astype(np.uint16))
+    fdif(f"view {tmp_path}/a_x.nii.gz --out_dir {tmp_path}/page --quiet")
+    pages.open(tmp_path / "page")
+    pages.slide("opacity", 1)
+    classes = pages.script("return fdif.page.tasks[0].classes")
+    for place in ((3, 3, 3), (17, 5, 9), (9, 9, 0)):
+        pages.script("fdif.scene.goTo(arguments[0])", list(place))
+        assert pages.text("place").endswith(f" class {label[place]}")
+        seen = np.unique(pages.axial().reshape(-1, 3), axis=0)
+        for i in set(label[:, :, place[2]].ravel().tolist()) - {0}:
+            colour = [int(classes[str(i)][1][at : at + 2], 16) for at in (1, 3, 5)]
+            assert np.abs(seen - colour).max(-1).min() <= 8, i
+
+
+def test_the_tab_key_reaches_everything_and_one_sees_where(pages, place):
+    pages.open(place / "compared")
+    found = pages.tabbed()
+    names = {name for name, _ in found}
+    wanted = {"skip", "filter", "order", "planes", "slice-axial", "shown", "layout", "opacity"}
+    assert wanted | {"zoom", "smooth", "reset", "all", "none"} <= names
+    assert any(name.startswith("sample-") for name in names)
+    assert [name for name, seen in found if not seen] == []
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_text_stands_out(pages, place, dark):
+    for name in ("set", "compared"):
+        found = pages.open(place / name, dark=dark).contrasts()
+        assert len(found) > 20
+        assert [told for told in found if told[0] < CONTRAST] == []
+
+
+def test_nothing_moves_by_itself(pages, place):
+    pages.open(place / "set")
+    moving = (
+        "return [...document.querySelectorAll('*')].filter(e => {"
+        "const s = getComputedStyle(e);"
+        "return s.animationName !== 'none' || s.transitionDuration !== '0s'"
+        " || s.scrollBehavior !== 'auto'}).map(e => e.tagName)"
+    )
+    assert pages.script(moving) == []
+
+
 def test_what_can_be_used_has_a_name(pages, place):
     pages.open(place / "compared")
     tree = pages.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
@@ -386,6 +475,7 @@ def test_a_run_shows_its_curves(pages, place):
         pages.open(place / "run_page", **look)
         assert pages.script("return document.documentElement.scrollWidth") <= 1280
         assert len(pages.driver.find_elements("css selector", "figure svg")) >= 4
+        assert [told for told in pages.contrasts() if told[0] < CONTRAST] == []
         assert pages.complaints() == []
         assert pages.asked() <= {"file:", "data:"}
 

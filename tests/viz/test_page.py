@@ -27,13 +27,10 @@ def solids(**groups):
     ]
 
 
-def figure(page: str) -> tuple[list[dict], dict]:
-    """Traces and layout that the page hands to plotly."""
-    start = re.search(r'Plotly\.newPlot\(\s*"sheet",\s*', page).end()
-    decoder = json.JSONDecoder()
-    traces, end = decoder.raw_decode(page, start)
-    layout, _ = decoder.raw_decode(page, end + re.match(r"\s*,\s*", page[end:]).end())
-    return traces, layout
+def record(page: str) -> dict:
+    """What the page's script is given: traces, layout, settings and pages."""
+    start = page.index("} = {") + len("} = ")
+    return json.JSONDecoder().raw_decode(page, start)[0]
 
 
 def numbers(packed: dict | list) -> list[int]:
@@ -48,14 +45,16 @@ def page():
 
 
 def test_the_page_needs_no_network(page):
-    assert not re.search(r"<script[^>]+src|<link|@import|<img|<iframe", page)
+    assert not re.search(
+        r"<script[^>]+src|<link(?! rel=.icon. href=.data:,)|@import|<img|<iframe", page
+    )
     assert '"modeBarButtonsToRemove": ["sendChartToCloud"]' in page
     assert "<title>a &lt; b</title>" in page
     assert len(page) < 6e6
 
 
 def test_coordinates_are_steps_of_a_64th_of_a_voxel(page):
-    traces, layout = figure(page)
+    traces, layout = (record(page)[name] for name in ("data", "layout"))
     assert len(traces) == 17
     assert [numbers(traces[0][axis]) for axis in "xyz"] == [
         [0, 288, 0, 0],
@@ -74,39 +73,39 @@ def test_a_page_holds_a_group_or_a_part_of_it(page):
     found = pages_of([*solids(basic=2, odd=14), *solids(last=1)])
     assert [name for name, _ in found] == names
     assert [len(members) for _, members in found] == sizes
-    traces, layout = figure(page)
-    (menu,) = layout["updatemenus"]
-    assert [button["label"] for button in menu["buttons"]] == [
-        f"{name} ({size})" for name, size in zip(names, sizes, strict=True)
-    ]
-    assert len([key for key in layout if key.startswith("scene")]) == MOST_SCENES
+    told = record(page)
+    assert [one["name"] for one in told["pages"]] == names
+    assert [one["count"] for one in told["pages"]] == sizes
+    assert len([key for key in told["layout"] if key.startswith("scene")]) == MOST_SCENES
     start = 0
-    for button, size in zip(menu["buttons"], sizes, strict=True):
-        visible = button["args"][0]["visible"]
-        assert [i for i, shown in enumerate(visible) if shown] == [*range(start, start + size)]
-        scenes = [traces[i]["scene"] for i in range(start, start + size)]
-        assert len(set(scenes)) == size
-        assert {f"{scene}.domain" for scene in scenes} <= set(button["args"][1])
+    for one, size in zip(told["pages"], sizes, strict=True):
+        assert one["first"] == start
+        scenes = [told["data"][i]["scene"] for i in range(start, start + size)]
+        assert scenes == ["scene", *(f"scene{i}" for i in range(2, size + 1))]
         start += size
 
 
-def test_the_first_page_is_open_and_captions_stand_below_their_scenes(page):
-    traces, layout = figure(page)
-    assert [trace["visible"] for trace in traces] == [True, True, *[False] * 15]
-    texts = [note["text"] for note in layout["annotations"]]
+@pytest.mark.parametrize(("width", "columns"), [("wide", 4), ("narrow", 2)])
+def test_captions_stand_below_their_scenes_in_as_many_columns_as_fit(page, width, columns):
+    first, second, *_ = (one[width] for one in record(page)["pages"])
+    texts = [note["text"] for note in first["annotations"]]
     assert texts == ["<b>basic 0</b><br>0 voxels", "<b>basic 1</b><br>1 voxels"]
-    for i, note in enumerate(layout["annotations"]):
-        domain = layout["scene" + str(i + 1) * (i > 0)]["domain"]
-        assert note["y"] == domain["y"][0] > 0
-        assert note["x"] == pytest.approx(np.mean(domain["x"]))
+    for view in (first, second):
+        for domain, note in zip(view["scenes"], view["annotations"], strict=True):
+            assert note["y"] == domain["y"][0] > 0
+            assert note["x"] == pytest.approx(np.mean(domain["x"]))
+    assert len({domain["x"][0] for domain in second["scenes"]}) == columns
+    assert len({domain["y"][0] for domain in second["scenes"]}) == MOST_SCENES // columns
 
 
-def test_one_page_needs_no_list_and_an_empty_mesh_no_care():
-    one = [Surface(Tile("<b>", "g", ("a",)), NOTHING, "<b>\nnothing inside")]
-    traces, layout = figure(html_page(one, "title", side=16))
-    assert not layout.get("updatemenus")
-    assert numbers(traces[0]["x"]) == []
-    assert layout["annotations"][0]["text"] == "<b>&lt;b&gt;</b><br>nothing inside"
+def test_names_are_no_markup_and_an_empty_mesh_needs_no_care():
+    one = [Surface(Tile("<b>", "</script>", ("a",)), NOTHING, "<b>\nnothing inside")]
+    page = html_page(one, "title", side=16)
+    assert page.count("</script>") == 2
+    (trace,), (only,) = record(page)["data"], record(page)["pages"]
+    assert numbers(trace["x"]) == []
+    assert only["name"] == "</script>"
+    assert only["wide"]["annotations"][0]["text"] == "<b>&lt;b&gt;</b><br>nothing inside"
 
 
 def test_the_same_solids_are_the_same_page():

@@ -70,7 +70,8 @@
   /** Where the cross is, in words. */
   function moved({ mm, values }) {
     const [image, over] = values;
-    const place = Array.from(mm).slice(0, 3).map((one) => one.toFixed(1)).join(", ");
+    const digits = Math.max(1, 1 - Math.floor(Math.log10(Math.min(...sample().spacing)))); // of a tenth of a voxel
+    const place = Array.from(mm).slice(0, 3).map((one) => one.toFixed(Math.min(digits, 9))).join(", ");
     const name = over ? fdif.classes.name(Math.round(over.value)) : "";
     at("place").textContent = [`${place} mm`, `value ${Number(image.value.toPrecision(4))}`, name].filter(Boolean).join(" · ");
     fdif.controls.follow(fdif.scene.voxel());
