@@ -331,7 +331,7 @@ def test_each_of_three_hundred_classes_has_its_colour(pages, tmp_path):
     for place in ((3, 3, 3), (17, 5, 9), (9, 9, 0)):
         pages.script("fdif.scene.goTo(arguments[0])", list(place))
         assert pages.text("place").endswith(f" class {label[place]}")
-        seen = np.unique(pages.axial().reshape(-1, 3), axis=0)
+        seen = np.unique(pages.pixels("planes").reshape(-1, 3), axis=0)
         for i in set(label[:, :, place[2]].ravel().tolist()) - {0}:
             colour = [int(classes[str(i)][1][at : at + 2], 16) for at in (1, 3, 5)]
             assert np.abs(seen - colour).max(-1).min() <= 8, i
