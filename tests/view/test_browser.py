@@ -28,9 +28,9 @@ RENDERED = (
     "--min_objects 5 --max_objects 8 --seed 3 --out_dir data --quiet"
 )
 TRAINED = (
-    "train --data_json_path data/data/data.json --model_name primus_s "
-    "--model_option hidden_size=12 depth=1 heads=1 --grid_size 16 16 16 "
-    "--max_iterations 200 --learning_rate 5e-3 --log_every 5 --eval_every 50 "
+    "train --data_json_path blobs/dataset.json --model_name primus_s "
+    "--model_option hidden_size=24 depth=1 heads=1 --grid_size 8 8 16 "
+    "--max_iterations 300 --learning_rate 1e-2 --log_every 10 --eval_every 50 "
     "--cache_dir cache --out_dir run --quiet"
 )
 MOVED = 2  # voxels, from which predictions differ from their references
@@ -469,6 +469,7 @@ def test_two_hundred_samples_open_in_two_seconds_and_fifty_megabytes(pages, plac
 
 
 def test_a_run_shows_its_curves(pages, place):
+    t.write_set(place / "blobs")
     fdif(TRAINED)
     fdif("view run --out_dir run_page --quiet")
     for look in ({}, {"dark": True, **PHONE}):
