@@ -10,7 +10,12 @@ import platformdirs
 from hypothesis import settings
 
 # Programs that a run before this one compiled; without them the suite takes about twice as long.
+# Every program is kept: the suite runs thousands that compile in a blink, again in each process.
 _CACHE = "JAX_COMPILATION_CACHE_DIR"
+_KEEP_ALL = {
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+}
 
 
 def _cache_folder() -> str:
@@ -27,10 +32,11 @@ def _cache_folder() -> str:
 
 # In the environment, so that the processes which tests start find them too.
 os.environ.setdefault(_CACHE, _cache_folder())
+os.environ.update(_KEEP_ALL)
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 jax.config.update("jax_compilation_cache_dir", os.environ[_CACHE])
 jax.config.update("jax_platforms", os.environ["JAX_PLATFORMS"])
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_default_matmul_precision", "highest")
