@@ -217,18 +217,30 @@ def test_a_small_file_cannot_ask_for_a_large_network(tmp_path, networks):
     refused(*words, says=["does not fit"], writes=out)
 
 
-@pytest.mark.parametrize("wrapper", ["module.", "_orig_mod.", "module._orig_mod.", "net.model."])
-def test_wrappers_come_off(wrapper, networks, tmp_path):
-    for name, model in networks.items():
-        size = getattr(model.config, "image_size", None)
-        tensors = {wrapper + key: value for key, value in to_state_dict(model).items()}
-        if name == "resenc":
-            tensors, _ = formats.with_aliases(to_state_dict(model))
-            tensors = {wrapper + key: value for key, value in tensors.items()}
-        write_safetensors(tmp_path / "w.safetensors", tensors)
-        heads = getattr(model.config, "heads", None) if name in ("unetr", "primus") else None
-        loaded, _ = import_file(tmp_path / "w.safetensors", image_size=size, heads=heads)
-        assert same_weights(loaded, model), name
+WRAPPERS = ["module.", "_orig_mod.", "module._orig_mod.", "net.model."]
+
+
+def wrapped_networks():
+    """Every wrapper around every network; in the fast tier each of them once at least."""
+    for wrapper in WRAPPERS:
+        for name in BUILDERS:
+            seen = name == "resenc" or wrapper == "module._orig_mod."
+            marks = () if seen else pytest.mark.slow
+            yield pytest.param(wrapper, name, marks=marks, id=f"{wrapper}-{name}")
+
+
+@pytest.mark.parametrize(("wrapper", "name"), list(wrapped_networks()))
+def test_wrappers_come_off(wrapper, name, networks, tmp_path):
+    model = networks[name]
+    size = getattr(model.config, "image_size", None)
+    tensors = to_state_dict(model)
+    if name == "resenc":
+        tensors, _ = formats.with_aliases(tensors)
+    tensors = {wrapper + key: value for key, value in tensors.items()}
+    write_safetensors(tmp_path / "w.safetensors", tensors)
+    heads = getattr(model.config, "heads", None) if name in ("unetr", "primus") else None
+    loaded, _ = import_file(tmp_path / "w.safetensors", image_size=size, heads=heads)
+    assert same_weights(loaded, model)
 
 
 def test_what_stands_beside_the_network_is_passed_over_and_named(networks, tmp_path):
