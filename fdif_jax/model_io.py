@@ -37,9 +37,10 @@ from fdif_jax.models.heads import ClassifierConfig
 from fdif_jax.models.registry import (
     AnyConfig,
     AnyNetwork,
-    build_any,
+    abstract_network,
     config_from,
     to_record,
+    without_weights,
 )
 
 __all__ = [
@@ -152,7 +153,7 @@ def load_model(
     """
     folder = model_folder(path)
     info, weights = _checked(folder)
-    model = build_any(info.config, rngs=nnx.Rngs(0))
+    model = without_weights(info.config)
     set_weights(model, _restore(weights))
     model, _ = adapt(
         model, out_channels=out_channels, in_channels=in_channels, image_size=image_size, rngs=rngs
@@ -303,7 +304,7 @@ def _checked(folder: Path) -> tuple[ModelInfo, Path]:
     """The info and the weights' folder, once their names and shapes are those of the config."""
     info, name = _read_info(folder / _CONFIG)
     try:
-        wanted = shapes_of(nnx.eval_shape(lambda: build_any(info.config, rngs=nnx.Rngs(0))))
+        wanted = shapes_of(abstract_network(info.config))
     except InputError:
         raise
     except Exception as error:  # a person may have edited the options into anything

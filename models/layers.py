@@ -1,7 +1,9 @@
 """Linear maps with PyTorch's initial values: float32 parameters, any compute dtype."""
 
+import contextlib
+import contextvars
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import jax
@@ -12,6 +14,21 @@ from fdif_jax.models.norms import constant
 from flax import nnx
 from jax import Array
 from jax.typing import DTypeLike
+
+_SHAPES_ONLY = contextvars.ContextVar("shapes only", default=False)
+
+
+@contextlib.contextmanager
+def shapes_only() -> Iterator[None]:
+    """Inside, initial values are zeros: for networks of which only the shapes are wanted.
+
+    Tracing a hundred draws that nobody will read takes seconds.
+    """
+    token = _SHAPES_ONLY.set(True)
+    try:
+        yield
+    finally:
+        _SHAPES_ONLY.reset(token)
 
 
 def uniform(rngs: nnx.Rngs, shape: tuple[int, ...], fan_in: int) -> Array:
@@ -47,6 +64,8 @@ def _filled(
     A network has a hundred shapes; a program for each took a minute to compile, these take a
     second. Traced or not, the numbers are the same.
     """
+    if _SHAPES_ONLY.get():
+        return jnp.zeros(shape)
     n = math.prod(shape)
     row = draw(rngs.params(), max(1024, 1 << (n - 1).bit_length()))
     if isinstance(row, jax.core.Tracer):

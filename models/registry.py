@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from fdif_jax.models.conv import Shape3
 from fdif_jax.models.heads import Classifier, ClassifierConfig, as_outputs
+from fdif_jax.models.layers import shapes_only
 from fdif_jax.models.primus import Primus, PrimusConfig
 from fdif_jax.models.resenc import ResEncUNet
 from fdif_jax.models.resenc_plan import ResEncConfig, resenc_config, resenc_config_from_plans
@@ -136,6 +137,28 @@ def build_any(config: AnyConfig, *, rngs: nnx.Rngs) -> AnyNetwork:
     return Classifier(encoder, config.out_channels, dropout=config.dropout, rngs=rngs)
 
 
+def abstract_network(config: AnyConfig) -> AnyNetwork:
+    """The network or classifier of a config, with shapes in place of numbers."""
+    with shapes_only():
+        return nnx.eval_shape(lambda: build_any(config, rngs=nnx.Rngs(0)))
+
+
+def without_weights(config: AnyConfig) -> AnyNetwork:
+    """The network or classifier of a config, to be filled: its weights have shapes, no numbers.
+
+    Building one only to replace its weights takes seconds for a large network.
+    """
+    network = abstract_network(config)
+    if jax.tree.leaves(nnx.state(network, nnx.RngState)):  # of dropout: no weights, and not saved
+
+        def random_streams() -> nnx.State:
+            return nnx.state(build_any(config, rngs=nnx.Rngs(0)), nnx.RngState)
+
+        with shapes_only():
+            nnx.update(network, jax.jit(random_streams)())
+    return network
+
+
 def create_model(
     name: str,
     *,
@@ -151,7 +174,7 @@ def create_model(
     """
     config = model_config(name, image_size=image_size, plans=plans, **options)
     if image_size is not None:
-        nnx.eval_shape(lambda: build(config, rngs=nnx.Rngs(0))).check_size(tuple(image_size))
+        abstract_network(config).check_size(tuple(image_size))
     return build(config, rngs=rngs)
 
 
@@ -189,7 +212,7 @@ def config_from(family: str, values: Mapping[str, Any]) -> AnyConfig:
 
 def count_parameters(config: AnyConfig) -> int:
     """Learnt numbers of a network, without building it."""
-    model = nnx.eval_shape(lambda: build_any(config, rngs=nnx.Rngs(0)))
+    model = abstract_network(config)
     return sum(math.prod(p.shape) for p in jax.tree.leaves(nnx.state(model, nnx.Param)))
 
 
@@ -211,7 +234,8 @@ def training_bytes(config: Config, image_size: Shape3, batch: int = 1) -> int:
         return jax.vjp(logits, params, has_aux=True)[1]
 
     x = jax.ShapeDtypeStruct((batch, *image_size, config.in_channels), jnp.float32)
-    residuals = jax.tree.leaves(jax.eval_shape(kept, x))
+    with shapes_only():
+        residuals = jax.tree.leaves(jax.eval_shape(kept, x))
     weights = 4 * count_parameters(config)
     activations = sum(math.prod(r.shape) * r.dtype.itemsize for r in residuals) - weights
     return 4 * weights + max(activations, 0)

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from fdif_jax.models import model_config
-from fdif_jax.models.registry import build
+from fdif_jax.models.registry import abstract_network
 from flax import nnx
 
 from fdif_jax.compilation import compile_step
@@ -47,7 +47,7 @@ def main() -> None:
 def compiled(options, loss):
     """The training step's program."""
     config = model_config(options.network, out_channels=options.classes, remat=not options.no_remat)
-    model = nnx.eval_shape(lambda: build(config, rngs=nnx.Rngs(0)))
+    model = abstract_network(config)
     graph, params, rest = nnx.split(model, nnx.Param, ...)
     optimizer = optax.adamw(1e-4, weight_decay=1e-5)
     state = jax.eval_shape(optimizer.init, params)

@@ -201,12 +201,10 @@ def _patch(folder: Path | None) -> tuple[int, int, int]:
 
 def _check_network(name: str | None, patch: tuple[int, int, int], out_channels: int) -> None:
     """Refuses what cannot be built, before a process is started for it."""
-    from flax import nnx
-
-    from fdif_jax.models.registry import build, model_config
+    from fdif_jax.models.registry import abstract_network, model_config
 
     config = model_config(str(name), image_size=patch, out_channels=out_channels)
-    nnx.eval_shape(lambda: build(config, rngs=nnx.Rngs(0))).check_size(patch)
+    abstract_network(config).check_size(patch)
 
 
 def _print(report: Any, lines: Sequence[str], as_json: bool) -> None:

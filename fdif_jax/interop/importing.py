@@ -13,7 +13,7 @@ from fdif_jax.interop.hints import Hints, check_given, completed
 from fdif_jax.interop.infer import infer_config
 from fdif_jax.interop.naming import named
 from fdif_jax.models.conv import Shape3
-from fdif_jax.models.registry import Network, build
+from fdif_jax.models.registry import Network, abstract_network, build, without_weights
 from fdif_jax.models.swin import Merging
 
 SOURCES: dict[str, tuple[str, ...]] = {
@@ -69,15 +69,18 @@ def read_network(
             )
     known = completed(given, content.beside)
     config, assumed = infer_config(found, known)
-    abstract = nnx.eval_shape(lambda: build(config, rngs=nnx.Rngs(0)))
+    abstract = abstract_network(config)
     if known.image_size is not None:
         abstract.check_size(known.image_size)
     allow = formats.absent_parts(abstract, found)
     # Before anything of the inferred size is allocated: a small file may claim a large network.
     problems = formats.mismatches(abstract, found, allow=allow)
     state.refuse(problems, str(path), "`fdif inspect FILE` shows what it holds.")
-    model = build(config, rngs=nnx.Rngs(0))
+    model = without_weights(config)
     fresh = formats.load_state_dict(model, found, allow=allow)
+    if fresh:  # what the file does not hold needs values
+        model = build(config, rngs=nnx.Rngs(0))
+        formats.load_state_dict(model, found, allow=allow)
     model.eval()
     return Imported(model, fresh, assumed, known.image_size, found.passed)
 

@@ -12,7 +12,7 @@ from fdif_jax.interop.hints import Hints, check_given, completed
 from fdif_jax.interop.infer import infer_config
 from fdif_jax.interop.naming import Named, named
 from fdif_jax.models.conv import Shape3
-from fdif_jax.models.registry import Config, build, family_of
+from fdif_jax.models.registry import Config, abstract_network, family_of
 
 _HIDDEN = ("remat", "dtype")  # of the config: how it runs, not what it is
 
@@ -43,7 +43,7 @@ def inspect_file(
         if found.family is not None:
             check_given(given, found.family)
         config, assumed = infer_config(found, completed(given, content.beside))
-        abstract = nnx.eval_shape(lambda: build(config, rngs=nnx.Rngs(0)))
+        abstract = abstract_network(config)
     except InputError as error:
         return [*lines, f"network: unknown; {error}"]
     lines += [f"network: {family_of(config)}", f"options: {_options(config)}"]

@@ -17,7 +17,7 @@ from fdif_jax.errors import InputError, lookup
 from fdif_jax.memory import human, memory_available
 from fdif_jax.model_io import load_info
 from fdif_jax.models.heads import ClassifierConfig
-from fdif_jax.models.registry import Config, Network, build, model_config
+from fdif_jax.models.registry import Config, Network, abstract_network, model_config
 from fdif_jax.models.resenc_plan import ResEncConfig
 from fdif_jax.train.class_config import ClassifyConfig, RunConfig
 
@@ -68,13 +68,14 @@ def network_config(config: RunConfig, outputs: int | Mapping[str, int], devices:
     stages = _stages_of_pretrained(config) if isinstance(usual, ResEncConfig) else {}
     network = model_config(config.model_name, **common, **(stages | dict(config.model_options)))
     with _fitting_options(config):
-        abstract = nnx.eval_shape(lambda: build(network, rngs=nnx.Rngs(0)))
+        abstract = abstract_network(network)
     abstract.check_size(config.patch, config.crops)
     _refuse_too_large(config, abstract, devices)
     if config.model_options:  # which may fit each other only until they are used
         batch = (min(config.crops, 2), *config.patch, config.in_channels)
+        x = jax.ShapeDtypeStruct(batch, jnp.float32)
         with _fitting_options(config):
-            nnx.eval_shape(lambda: build(network, rngs=nnx.Rngs(0))(jnp.zeros(batch)))
+            nnx.eval_shape(lambda model, x: model(x), abstract, x)
     return network
 
 
