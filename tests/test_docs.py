@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import network_goldens as g
 import numpy as np
 import pytest
@@ -114,9 +115,21 @@ def own_commands() -> list[str]:
 
 
 def with_tier(line: str):
-    """A benchmark starts several processes, a sheet has many tiles: they are for the slow tier."""
-    slow = " benchmark " in line or line.startswith("fdif visualize")
+    """Most of what renders is for the slow tier: each line compiles other programs."""
+    renders = line.startswith(("fdif generate", "fdif render", "fdif visualize", "fdif benchmark"))
+    slow = renders and line != "fdif generate --preset paper --out_dir pretraining_data --seed 0"
     return pytest.param(line, marks=[pytest.mark.slow] if slow else [])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [line for line in [*commands(*PAGES.values()), *table_rows()] if line.startswith("fdif ")],
+)
+def test_the_options_of_a_command_are_known(line):
+    command, words = cli, shlex.split(line)[1:]
+    while isinstance(command, click.Group):
+        name, command, words = command.resolve_command(click.Context(command), words)
+    command.make_context(name, words)
 
 
 @pytest.mark.parametrize(

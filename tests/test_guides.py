@@ -4,16 +4,11 @@ What needs PyTorch is left out here, and done in ``scripts/test --reference``.
 """
 
 import importlib.util
-import shlex
 
-import click
 import pytest
 from guides import work_through
-from pages import GUIDES, commands
+from pages import GUIDES
 
-from fdif_jax.cli import cli
-
-LINES = [line for line in commands(*GUIDES.values()) if line.startswith("fdif ")]
 WITH_PYTORCH = [name for name, page in GUIDES.items() if ".pth" in page or "import torch" in page]
 
 
@@ -21,14 +16,6 @@ WITH_PYTORCH = [name for name, page in GUIDES.items() if ".pth" in page or "impo
 def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-
-
-@pytest.mark.parametrize("line", LINES)
-def test_the_options_of_a_command_are_known(line):
-    command, words = cli, shlex.split(line)[1:]
-    while isinstance(command, click.Group):
-        name, command, words = command.resolve_command(click.Context(command), words)
-    command.make_context(name, words)
 
 
 @pytest.mark.slow

@@ -31,7 +31,7 @@ def test_a_network_s_depths_take_half_the_products(taps, saved):
         assert tile * taps / winograd.transform(tile, taps).points >= saved
 
 
-@pytest.mark.parametrize("taps", [3, 5])
+@pytest.mark.parametrize("taps", [pytest.param(3, marks=pytest.mark.slow), 5])
 def test_rounding_stays_small(taps):
     keys = jax.random.split(jax.random.key(taps))
     x = jax.random.normal(keys[0], (1, 12, 8, 8, 32))
@@ -44,7 +44,13 @@ def test_rounding_stays_small(taps):
     assert np.abs(found - exact).max() <= ROUNDING * np.abs(exact).max()
 
 
-@pytest.mark.parametrize(("batch", "rows"), [(1, 10**6), (4, 10**6), (4, 2 * 12 * 8 * 8), (3, 100)])
+CUTS = [
+    *(pytest.param(*cut, marks=pytest.mark.slow) for cut in ((1, 10**6), (4, 10**6), (3, 100))),
+    (4, 2 * 12 * 8 * 8),
+]
+
+
+@pytest.mark.parametrize(("batch", "rows"), CUTS)
 def test_every_way_of_cutting_gives_the_same(batch, rows, monkeypatch):
     """Several volumes a slab, one, part of one."""
     monkeypatch.setattr(winograd, "_ROWS", rows)

@@ -65,8 +65,8 @@ def test_the_goldens_hold_every_class_three_times():
     assert sorted(ids) == sorted(3 * list(range(1, 110)))
 
 
-# The fourth scene asks for programs of a grid that no other test has; they take long to compile.
-_SCENES = [0, 1, 2, pytest.param(3, marks=pytest.mark.slow)]
+# The last two scenes ask for programs of grids that no other test has; they take long to compile.
+_SCENES = [0, 1, *(pytest.param(i, marks=pytest.mark.slow) for i in (2, 3))]
 
 
 @pytest.mark.parametrize("path", ["dense", "blocks"])

@@ -75,6 +75,7 @@ def test_batch_program_keeps_the_switches_of_one_volume():
     assert many[1] == 2
 
 
+@pytest.mark.slow
 def test_the_count_would_see_a_batched_switch():
     scenes = jax.tree.map(lambda field: np.stack([field, field]), SCENE)
     program = jax.vmap(make_renderer(CATALOG, Grid.voxels(CUBE), UINT8, path="dense"))
