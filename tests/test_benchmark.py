@@ -37,6 +37,7 @@ def report():
     return generating.generate(TINY, seed=0, workers=2)
 
 
+@pytest.mark.slow
 def test_rates_stages_and_ratio_belong_together(report):
     assert report.volumes_per_second * report.milliseconds_per_volume == pytest.approx(1000.0)
     ratio = report.original_ms_per_volume / report.milliseconds_per_volume
@@ -47,15 +48,17 @@ def test_rates_stages_and_ratio_belong_together(report):
     assert sum(report.stages_ms.values()) <= 1.05 * report.workers * report.milliseconds_per_volume
 
 
+@pytest.mark.slow
 def test_a_second_start_finds_the_programs(report):
     assert report.warm_compile < report.cold_compile < report.cold_start
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_the_generator(report):
     assert 100.0 < report.peak_memory_mib < 1536.0
 
 
-def test_the_original_is_scaled_by_voxels_and_objects(report, monkeypatch):
+def test_the_original_is_scaled_by_voxels_and_objects(monkeypatch):
     monkeypatch.setattr(generating.calibrate, "original_seconds_per_volume", lambda: 7.35)
     fake = {"start": 1.0, "compile": 0.5, "elapsed": 3.0, "stages": {}, "peak_memory_mib": 1.0}
     fake |= {"written": 3, "rendering": 0.5}
