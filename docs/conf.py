@@ -41,3 +41,4 @@ html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_copy_source = html_show_sourcelink = False
 html_show_copyright = False
+html_show_search_summary = False  # it fetches pages, which browsers refuse from a disk

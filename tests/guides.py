@@ -43,7 +43,7 @@ PLANS = nnunet_plans.plans(
     n_conv_per_stage_decoder=[1],
 )
 CT = {"kind": "ct"}
-ELSEWHERE = ("scripts/quickstart", "source ")
+ELSEWHERE = ("scripts/quickstart", "source ", "export ")
 """Run by hand, and what comes of it given by ``provide``."""
 _OF_PYTORCH = re.compile(r"\b(monai|torch)\b")
 
@@ -62,7 +62,7 @@ def fenced(page: str) -> list[Block]:
 
 def provide(page: str) -> None:
     """What a reader has before the page begins: images, lists, plans, other tools' files."""
-    for root in ("BTCV", "my_images", "Task04_Hippocampus"):
+    for root in ("BTCV", "my_images", "outputs/Task04_Hippocampus"):
         tiny_runs.write_set(Path(root), training=4, validation=1)
     for root in ("images", "new_images"):
         tiny_runs.save(Path(root, "a.nii.gz"), tiny_runs.volume(np.random.default_rng(0))[0])
@@ -109,7 +109,9 @@ def work_through(page: str, *, pytorch: bool) -> list[str]:
                 if ".pth" in line and not pytorch:
                     left.append(line)
                     if line.startswith("fdif import"):
-                        planned(NETWORK.split(), Path(shlex.split(line)[-1]), intensities={})
+                        words = shlex.split(line)
+                        kind = words[3:5] if words[3] == "--plans" else NETWORK.split()
+                        planned(kind, Path(words[-1]), intensities={})
                 else:
                     run_line(line, pytorch=pytorch)
     return left

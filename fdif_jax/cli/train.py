@@ -61,7 +61,7 @@ PLANNED = ("features", "kernels", "strides", "blocks", "decoder_convs")  # of nn
     nargs=3,
     metavar="D H W",
     show_default="96 96 96, or what is rendered",
-    help="Patch: voxels per axis.",
+    help="Patch, voxels; of real images to the right, to the front and up.",
 )
 @click.option("--batch_size", type=int, default=1, show_default=True, help="Volumes in a batch.")
 @click.option("--num_crops", type=int, default=4, show_default=True, help="Crops of each volume.")

@@ -29,7 +29,7 @@ _PORT = 8765
 @click.option(
     "--out_dir",
     type=click.Path(path_type=Path),
-    show_default="PATH's name and _view",
+    show_default="name of PATH, or of a list's folder, and _view",
     help="Where to write the page; index.html is to be opened.",
 )
 @click.option(
@@ -97,7 +97,10 @@ def command(
 def _out_dir(path: Path, given: Path | None) -> Path:
     if given is not None:
         return given.expanduser()
-    name = path.resolve().name.split(".")[0]
+    own = path.resolve()
+    if own.suffix == ".json":  # all lists are called alike
+        own = own.parent.parent if own.parent.name == "data" else own.parent
+    name = own.name.split(".")[0]
     return Path(f"{name or 'root'}_view")
 
 

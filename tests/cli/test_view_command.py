@@ -17,7 +17,7 @@ from fdif_jax.view import serve
 def test_a_page_is_written_where_it_is_said(fdif, tmp_path):
     result = fdif("view d/dataset.json")
     assert result.exit_code == 0, result.output
-    assert result.stdout == "wrote dataset_view/index.html: 3 samples\n"
+    assert result.stdout == "wrote d_view/index.html: 3 samples\n"
     result = fdif("view d --out_dir pages/one --max_samples 2 --quiet")
     assert (result.exit_code, result.output) == (0, "")
     data = (tmp_path / "pages/one/data.js").read_text().removeprefix("fdif.page = ")

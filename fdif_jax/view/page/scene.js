@@ -8,7 +8,7 @@ fdif.scene = (() => {
   const SLICE_TYPES = { axial: 0, coronal: 1, sagittal: 2 };
   const RENDER = 4;
   const ATLAS = 1002; // NIfTI's intent code of labels
-  const SHARED = { logLevel: "silent", dragAndDropEnabled: false, loadingText: "", fontColor: [0.8, 0.8, 0.8, 1] };
+  const SHARED = { logLevel: "silent", dragAndDropEnabled: false, loadingText: "", fontColor: [1, 0.9, 0.3, 1] };
   let planes;
   let solid = null; // a promise: it is made when the planes are drawn, which come first
   let body = null; // what is drawn in space
@@ -19,6 +19,7 @@ fdif.scene = (() => {
     await fdif.run("page/niivue.umd.js");
     planes = await attach("planes", {
       isNearestInterpolation: true,
+      showAllOrientationMarkers: true,
       crosshairColor: [0.35, 0.75, 1, 1],
       crosshairWidth: 0.3,
       crosshairWidthUnit: "percent",
