@@ -19,7 +19,7 @@ from pages import ROOT, printed, shell_lines
 
 from fdif_jax.cli import cli
 from fdif_jax.cli.train import command as train_command
-from fdif_jax.cli.train import configs, with_plans, with_recipe
+from fdif_jax.cli.train import configs
 from fdif_jax.model_io import ModelInfo, save_model
 from fdif_jax.train.plan import make_plan
 
@@ -167,7 +167,7 @@ def planned(words: list[str], folder: Path, intensities: dict = CT) -> None:
     if not {"--data_json_path", "--on_the_fly"} & set(words):
         words = ["--on_the_fly", *words]
     with train_command.make_context("train", words) as context:
-        plan = make_plan(*configs(with_plans(with_recipe(context.params))))
+        plan = make_plan(*configs(context.params))
     network = build(plan.network, rngs=nnx.Rngs(0))
     save_model(folder, network, ModelInfo(plan.network, plan.config.patch, intensities))
 

@@ -105,11 +105,11 @@ def command(**options: Any) -> None:
     A run that is stopped, by whatever, goes on from its last checkpoint when the same command,
     with its --out_dir, is given again.
     """
-    config, run = configs(with_plans(with_recipe(options)))
+    config, run = configs(options)
     run_training(config, run, options)
 
 
-def with_recipe(options: dict[str, Any]) -> dict[str, Any]:
+def _with_recipe(options: dict[str, Any]) -> dict[str, Any]:
     """The options, with those of ``--recipe`` where the command line does not give its own.
 
     What a recipe says of images in files is left out where volumes are rendered on the fly, so that
@@ -128,7 +128,7 @@ def with_recipe(options: dict[str, Any]) -> dict[str, Any]:
     return options | own
 
 
-def with_plans(options: dict[str, Any]) -> dict[str, Any]:
+def _with_plans(options: dict[str, Any]) -> dict[str, Any]:
     """The options, with the network and the patch of ``--plans`` where it is given.
 
     Raises:
@@ -153,9 +153,12 @@ def with_plans(options: dict[str, Any]) -> dict[str, Any]:
 def configs(options: dict[str, Any]) -> tuple[TrainConfig, RunOptions]:
     """The options of a command line as what defines the run, and how it is carried out.
 
+    Those of ``--recipe`` and ``--plans`` among them; inside the command's context.
+
     Raises:
       InputError: they exclude each other, are out of range, or name no network.
     """
+    options = _with_plans(_with_recipe(options))
     if options["model_name"] is None:
         raise InputError("give --model_name (`fdif list models` shows them), or --recipe.")
     generation = _generation(options)

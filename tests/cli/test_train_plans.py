@@ -9,7 +9,7 @@ import pytest
 from fdif_jax.models.resenc_plan import resenc_config_from_plans
 from nnunet_plans import plans
 
-from fdif_jax.cli.train import command, configs, with_plans, with_recipe
+from fdif_jax.cli.train import command, configs
 from fdif_jax.train.plan import make_plan
 
 ON_THE_FLY = "--on_the_fly --preset small"
@@ -23,7 +23,7 @@ def plans_file(tmp_path, monkeypatch):
 
 def planned(line: str):
     with command.make_context("train", shlex.split(line)) as context:
-        return make_plan(*configs(with_plans(with_recipe(context.params))))
+        return make_plan(*configs(context.params))
 
 
 def test_the_network_and_the_patch_are_those_of_the_plans():

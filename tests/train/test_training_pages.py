@@ -22,7 +22,7 @@ from pages import OTHERS, TRAINING, blocks, commands, is_of_classes, is_of_train
 
 from fdif_jax.cli import cli
 from fdif_jax.cli.train import command as train_command
-from fdif_jax.cli.train import configs, with_plans, with_recipe
+from fdif_jax.cli.train import configs
 from fdif_jax.config import GenerateConfig
 from fdif_jax.interop import export_file
 from fdif_jax.model_io import ModelInfo, save_model
@@ -110,7 +110,7 @@ def takes(network, size) -> None:
 
 def planned(line: str):
     with train_command.make_context("train", shlex.split(line)[2:]) as context:
-        plan = make_plan(*configs(with_plans(with_recipe(context.params))))
+        plan = make_plan(*configs(context.params))
     takes(plan.network, plan.config.patch)
     return plan
 
