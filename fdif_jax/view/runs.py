@@ -14,6 +14,7 @@ from fdif_jax.data.images import counted
 from fdif_jax.errors import FdifError, InputError
 from fdif_jax.io import metrics
 from fdif_jax.train.log import TEXT_FILE
+from fdif_jax.train.run_folder import RunFolder
 from fdif_jax.view import assets, thumbnails
 from fdif_jax.view.curves import Curve, curves
 
@@ -90,7 +91,7 @@ def _blamed(run: Path) -> Iterator[None]:
 
 def _facts(run: Path, record: dict[str, Any]) -> dict[str, str]:
     """The run in a few words."""
-    config, summary = record["config"], _record(run / _SUMMARY)
+    config, summary = record["config"], RunFolder(run).summary() or {}
     rows = metrics.read(run / metrics.FILE)
     done = summary.get("updates", rows[-1]["update"] if rows else 0)
     facts = {
