@@ -5,8 +5,10 @@ import signal
 import tempfile
 from pathlib import Path
 
+import chromium
 import jax
 import platformdirs
+import pytest
 from hypothesis import settings
 
 # Programs that a run before this one compiled; without them the suite takes about twice as long.
@@ -49,3 +51,11 @@ settings.register_profile(
     "repeatable", derandomize=True, database=None, deadline=None, max_examples=25
 )
 settings.load_profile("repeatable")
+
+
+@pytest.fixture(scope="module")
+def driver():
+    """Of a headless Chromium; tests that need one are skipped where it is missing."""
+    made = chromium.start()
+    yield made
+    made.quit()

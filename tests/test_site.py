@@ -109,14 +109,8 @@ def test_internal_links_lead_somewhere(pages):
     assert seen > 1000
 
 
-@pytest.fixture(scope="module")
-def browser():
-    driver = chromium.start()
-    yield chromium.Pages(driver)
-    driver.quit()
-
-
-def test_pages_fit_a_phone_and_ask_nobody(browser, pages):
+def test_pages_fit_a_phone_and_ask_nobody(driver, pages):
+    browser = chromium.Pages(driver)
     for path in pages:
         browser.open(path.as_uri(), size=(390, 844), phone=True)
         assert browser.script("return document.documentElement.scrollWidth") <= 390, path

@@ -1,13 +1,8 @@
 """scripts/story as a person calls it, with fewer updates."""
 
-import os
-import subprocess
-from pathlib import Path
-
 import pytest
-
-ROOT = Path(__file__).parents[1]
-DATA = Path(os.environ.get("FDIF_DATA_DIR", ROOT.parent / "shared/data"))
+from runs_of_scripts import assert_refused, run
+from tiny_volumes import real
 
 
 @pytest.mark.parametrize(
@@ -22,33 +17,17 @@ DATA = Path(os.environ.get("FDIF_DATA_DIR", ROOT.parent / "shared/data"))
     ],
 )
 def test_mistakes_end_in_one_sentence(words, part):
-    script, env = str(ROOT / "scripts/story"), os.environ | {"FDIF_DATA_DIR": "/nowhere"}
-    found = subprocess.run(
-        [script, *words.split()], env=env, capture_output=True, text=True, check=False
-    )
-    assert (found.returncode, found.stdout) == (2, "")
-    assert found.stderr.count("\n") == 1
-    assert part in found.stderr
+    assert_refused("story", words, part)
 
 
 @pytest.mark.slow
 def test_the_whole_way(tmp_path):
-    if not (DATA / "hippocampus").is_dir():
-        pytest.skip(f"no {DATA / 'hippocampus'}; set FDIF_DATA_DIR")
-    words = [
-        ROOT / "scripts/story",
-        "--out",
-        tmp_path / "story",
-        "--compare",
-        "--pretrain",
-        "6",
-        "--train",
-        "10",
-    ]
-    found = subprocess.run([*map(str, words)], capture_output=True, text=True, check=False)
+    real("hippocampus")
+    words = ["--out", tmp_path / "story", "--compare", "--pretrain", "6", "--train", "10"]
+    found = run("story", *words)
     assert found.returncode == 0, found.stderr[-3000:]
     assert found.stdout.splitlines()[-2].split() == ["seed", "fine", "tuning", "from", "scratch"]
-    run = tmp_path / "story/seed_0"
-    assert len(list((run / "fine_tuning/predictions").glob("*.nii.gz"))) == 40
-    assert (run / "fine_tuned.safetensors").is_file()
-    assert "loaded" in (run / "fine_tuning/training_log.txt").read_text()
+    seed = tmp_path / "story/seed_0"
+    assert len(list((seed / "fine_tuning/predictions").glob("*.nii.gz"))) == 40
+    assert (seed / "fine_tuned.safetensors").is_file()
+    assert "loaded" in (seed / "fine_tuning/training_log.txt").read_text()

@@ -61,13 +61,6 @@ def place(tmp_path_factory):
         os.chdir(before)
 
 
-@pytest.fixture(scope="module")
-def driver():
-    made = chromium.start()
-    yield made
-    made.quit()
-
-
 @pytest.fixture
 def pages(driver):
     made = chromium.Pages(driver)

@@ -29,13 +29,6 @@ def page(tmp_path_factory):
     return out / "primitives_3d.html"
 
 
-@pytest.fixture(scope="module")
-def driver():
-    made = chromium.start()
-    yield made
-    made.quit()
-
-
 @pytest.fixture
 def pages(driver):
     return chromium.Pages(driver)
